@@ -1,0 +1,257 @@
+// Package iceberg keeps the archive's Iceberg tables: the path catalog, commits, planning over
+// cached manifests, and the archive record.
+//
+// A table is one PostgreSQL table, format version 2, at <warehouse>/<schema>/<table>. What is
+// archived is what its current snapshot says, and nothing else; a folder listing is never
+// trusted. The catalog needs no service: version N+1 is created by a conditional put of
+// metadata/vN+1.metadata.json; version-hint.text is only a hint. A crash leaves either the
+// old version or the new one; files that no version names are left over, and harmless.
+//
+// All methods may be called at once.
+package iceberg
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"frostline/coltype"
+	"frostline/objstore"
+)
+
+// Errors, found with errors.Is.
+var (
+	ErrNoTable         = errors.New("no Iceberg table")
+	ErrNoPartition     = errors.New("partition is not archived")
+	ErrPartitionExists = errors.New("partition is archived already")
+	ErrNoSnapshot      = errors.New("no such snapshot")
+	// ErrUnknownOutcome means that a commit's answer was lost and the table could not be read
+	// again; running once more settles it.
+	ErrUnknownOutcome = errors.New("outcome of the commit is unknown")
+	ErrCorrupt        = errors.New("corrupt Iceberg metadata")
+)
+
+// Catalog is the path catalog over one warehouse.
+type Catalog struct{}
+
+// NewCatalog is the catalog of the warehouse s.
+func NewCatalog(s objstore.Store) *Catalog { panic("stub") }
+
+// TableKey is the key of a table's folder in the warehouse.
+func TableKey(schema, table string) string {
+	return objstore.Segment(schema) + "/" + objstore.Segment(table)
+}
+
+// PartitionKey is the key of an archive path: TableKey and "<column>=<value>".
+func PartitionKey(schema, table, partition string) string { panic("stub") }
+
+// PartitionName is "<column>=<value>", as it stands in the JSON results and in properties.
+func PartitionName(column, value string) string { return column + "=" + value }
+
+// SplitPath takes a location or key of an archive path or of a table apart: the table's key and the
+// partition name, "" when the location is the table's own. ErrOutside as objstore.Key.
+func (c *Catalog) SplitPath(ctx context.Context, location string) (tableKey, partition string, err error) {
+	panic("stub")
+}
+
+// PartitionSpec is the Iceberg partitioning of a table: a transform of one column, or none.
+type PartitionSpec struct {
+	Column    string `json:"column,omitempty"`
+	Transform string `json:"transform,omitempty"` // "year", "month", "day", "identity", "truncate[W]"; "" is unpartitioned
+}
+
+// Tuple is the transform's value for v (nil for NULL), as the Iceberg spec computes it: two values go
+// to one data file only when their tuples are equal. It is comparable.
+func (p PartitionSpec) Tuple(v *coltype.Value) (Tuple, error) { panic("stub") }
+
+// Tuple is a partition value: Null, or Int for year, month, day, or Value's text for identity.
+type Tuple struct {
+	Null bool
+	Int  int64
+	Str  string
+}
+
+// TableSpec is what Ensure makes of a table.
+type TableSpec struct {
+	Schema, Table string // PostgreSQL's
+	Columns       []coltype.Column
+	Partition     PartitionSpec
+	Properties    map[string]string // source.schema, source.table, source.partition_column …
+}
+
+// Ensure creates the table, or evolves it to hold Columns: new ones are added, missing ones stay for the old
+// files, int→long, float→double and wider decimals are promoted, a rename (same AttNum) is a rename. Any other
+// change keeps the old field and adds a new one. It returns the loaded table, whose Schema has the ids.
+func (c *Catalog) Ensure(ctx context.Context, spec TableSpec) (*Table, error) { panic("stub") }
+
+// Load loads the newest version of the table at key, or ErrNoTable.
+func (c *Catalog) Load(ctx context.Context, key string) (*Table, error) { panic("stub") }
+
+// Table is one loaded version of a table; it does not change.
+type Table struct{}
+
+// Key is the table's key in the warehouse.
+func (t *Table) Key() string { panic("stub") }
+
+// Location is the table's absolute location.
+func (t *Table) Location() string { panic("stub") }
+
+// MetadataLocation is the absolute location of the loaded vN.metadata.json.
+func (t *Table) MetadataLocation() string { panic("stub") }
+
+// UUID is the table's UUID.
+func (t *Table) UUID() string { panic("stub") }
+
+// Schema is the current schema with field ids and PostgreSQL types (kept in the property frostline.columns).
+func (t *Table) Schema() coltype.Schema { panic("stub") }
+
+// SchemaID is the current schema's id.
+func (t *Table) SchemaID() int { panic("stub") }
+
+// Spec is the table's partitioning.
+func (t *Table) Spec() PartitionSpec { panic("stub") }
+
+// Properties are the table's properties.
+func (t *Table) Properties() map[string]string { panic("stub") }
+
+// SnapshotID is the current snapshot's, 0 without one.
+func (t *Table) SnapshotID() int64 { panic("stub") }
+
+// Partition is what the table says of one archived partition. It is one property,
+// frostline.partition.<name>, set in the commit that adds the files.
+type Partition struct {
+	Name       string    `json:"name"` // "<column>=<value>"
+	RunID      string    `json:"run_id"`
+	Record     string    `json:"record"` // key of the record, relative to the table's: "<segment>/schema_snapshot-<run>.json"
+	Rows       int64     `json:"rows"`
+	Files      int       `json:"files"`
+	Bytes      int64     `json:"bytes"`
+	Digest     string    `json:"digest"`
+	Leaf       string    `json:"leaf,omitempty"`   // quoted name of the archived leaf
+	Bounds     string    `json:"bounds,omitempty"` // pg_get_expr of relpartbound, or the selection of a plain table
+	SnapshotID int64     `json:"snapshot_id"`
+	SchemaID   int       `json:"schema_id"`
+	ArchivedAt time.Time `json:"archived_at"`
+}
+
+// Partitions are the archived partitions, by name in byte order.
+func (t *Table) Partitions() []Partition { panic("stub") }
+
+// Partition is one of them, or ErrNoPartition.
+func (t *Table) Partition(name string) (Partition, error) { panic("stub") }
+
+// DataFile is a written file to be committed.
+type DataFile struct {
+	Location     string // absolute
+	Rows, Bytes  int64
+	Tuple        Tuple
+	SplitOffsets []int64
+	Columns      []ColumnStats
+}
+
+// ColumnStats are one leaf column's; Bounds with a nil Min or Max write none.
+type ColumnStats struct {
+	FieldID       int
+	Bytes, Values int64
+	Bounds        coltype.Bounds
+}
+
+// Commit adds one partition.
+type Commit struct {
+	Partition Partition         // Name, RunID, Rows, Bytes, Digest, Leaf, Bounds, ArchivedAt; the rest is filled in
+	Files     []DataFile        // may be empty: a partition without rows
+	Replace   bool              // swap the partition's files in one snapshot; else ErrPartitionExists
+	Summary   map[string]string // further keys of the snapshot's summary; computed keys cannot be overwritten
+	// Record writes the archive record before the version that names it. It may be called again after a lost
+	// race, with another snapshot id. Nothing is committed when it fails.
+	Record func(ctx context.Context, snapshotID int64, schemaID int) error
+}
+
+// Commit makes one snapshot of it, and is safe against other writers: on a conflict or an error the table is
+// reloaded, the run id looked for, and the commit made again on the new version. It returns the
+// table that holds the partition. After a conflict with a writer of the same partition it is ErrPartitionExists.
+func (c *Catalog) Commit(ctx context.Context, tableKey string, m Commit) (*Table, error) {
+	panic("stub")
+}
+
+// RecordKey is the key, below the table's, of the record that a run writes before it commits.
+func RecordKey(partition, runID string) string { panic("stub") }
+
+// PlanFile is one data file of a plan, with bounds by field id (promotion-aware).
+type PlanFile struct {
+	Location    string
+	Rows, Bytes int64
+	Bounds      map[int]coltype.Bounds
+}
+
+// PlanPartition is the files of one archived partition.
+type PlanPartition struct {
+	Name   string
+	Bounds map[int]coltype.Bounds // what the partition's tuples imply for the source column; empty if nothing
+	Files  []PlanFile             // by location
+}
+
+// Plan lists the data files of a snapshot (0: the current one) by partition in name order. Manifests are decoded once
+// and cached by path. It is the caller who prunes.
+func (c *Catalog) Plan(ctx context.Context, t *Table, snapshotID int64) ([]PlanPartition, error) {
+	panic("stub")
+}
+
+// Record is schema_snapshot.json: the source's definition and the proof.
+type Record struct {
+	Version       int             `json:"record_version"` // 1
+	RunID         string          `json:"run_id"`
+	Tool          string          `json:"tool_version"`
+	ServerVersion string          `json:"server_version"`
+	SourceTable   SourceTable     `json:"source_table"`
+	Partition     string          `json:"partition"`
+	Leaf          SourceTable     `json:"leaf"`
+	PartitionKey  string          `json:"partition_key"`    // pg_get_partkeydef, "" for a plain table
+	Bounds        string          `json:"partition_bounds"` // pg_get_expr(relpartbound)
+	Selection     string          `json:"selection"`        // the SELECT that gives the archived rows
+	Columns       []RecordColumn  `json:"columns"`
+	PrimaryKey    []string        `json:"primary_key_columns"`
+	ArrowSchema   string          `json:"arrow_schema"` // arrow.Schema.String of the data files
+	Schema        coltype.Schema  `json:"schema"`       // as archived, with field ids: what a restore decodes and loads
+	Definition    json.RawMessage `json:"definition"`   // postgres.Definition
+	Rows          int64           `json:"total_records"`
+	Digest        string          `json:"digest"`
+	Files         []RecordFile    `json:"files"`
+	SchemaID      int             `json:"iceberg_schema_id"`
+	SnapshotID    int64           `json:"iceberg_snapshot_id"`
+	LSN           string          `json:"source_lsn"`
+	SnapshotTime  time.Time       `json:"source_snapshot_time"`
+	ArchivedAt    time.Time       `json:"archived_at"`
+}
+
+// SourceTable names a relation.
+type SourceTable struct {
+	Schema string `json:"schema"`
+	Table  string `json:"table"`
+}
+
+// RecordColumn is information_schema.columns' row of one column.
+type RecordColumn struct {
+	Name      string  `json:"column_name"`
+	DataType  string  `json:"data_type"`
+	Nullable  string  `json:"is_nullable"` // YES or NO
+	Default   *string `json:"column_default"`
+	Ordinal   int     `json:"ordinal_position"`
+	MaxLength *int64  `json:"character_maximum_length"`
+	Precision *int64  `json:"numeric_precision"`
+	Scale     *int64  `json:"numeric_scale"`
+}
+
+// RecordFile is one data file of the record.
+type RecordFile struct {
+	Path   string `json:"path"` // relative to the table's location
+	Rows   int64  `json:"rows"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"` // hex
+}
+
+// ReadRecord reads the record of an archived partition; ErrCorrupt when it does not fit p.
+func (c *Catalog) ReadRecord(ctx context.Context, t *Table, p Partition) (*Record, error) {
+	panic("stub")
+}
