@@ -8,53 +8,6 @@
 // with an odd lower bound) is NULL there and stands as exact text in the side column [ExactName].
 package coltype
 
-// Kind is the stored form of a column: one Arrow type, one Iceberg type, one Parquet type.
-type Kind uint8
-
-// The kinds. Their numbers are not stored anywhere; their names (String) are.
-const (
-	Invalid     Kind = iota
-	Bool             // boolean
-	Int32            // int: int2, int4
-	Int64            // long: int8, oid
-	Float32          // float, bits kept
-	Float64          // double, bits kept
-	Decimal          // decimal(p,s), p ≤ 38, 0 ≤ s ≤ p; Arrow decimal128
-	String           // string: text types, json, jsonb, enum, and the exact text of everything else
-	Binary           // binary: bytea, geometry and geography as EWKB
-	UUID             // uuid: Arrow extension type uuid over fixed_size_binary(16)
-	Date             // date: days since 1970-01-01
-	Time             // time: µs since midnight
-	Timestamp        // timestamp: µs since 1970-01-01 00:00
-	TimestampTZ      // timestamptz: µs since 1970-01-01 00:00 UTC; Arrow zone "UTC"
-	List             // list of Type.Elem
-)
-
-// Wire is how a field travels in a COPY binary stream.
-type Wire uint8
-
-// The wire forms. WireText means that the column is selected as col::text (col::text[] for a
-// list) and that it can only be loaded through the type's input function, that is by text COPY.
-const (
-	WireInvalid Wire = iota
-	WireText
-	WireRaw // the field's bytes are the value: text, varchar, bpchar, name, json, enum, citext, bytea, EWKB
-	WireBool
-	WireInt2
-	WireInt4
-	WireInt8
-	WireOID
-	WireFloat4
-	WireFloat8
-	WireNumeric // Kind Decimal, or String for numeric without a usable precision
-	WireJSONB   // version byte 1, then text
-	WireUUID
-	WireDate
-	WireTime
-	WireTimestamp // also timestamptz
-	WireArray
-)
-
 // PGType is a type as PostgreSQL's catalogs describe it.
 type PGType struct {
 	OID       uint32
@@ -78,7 +31,7 @@ type Type struct {
 	Precision int      `json:"precision,omitempty"` // Decimal
 	Scale     int      `json:"scale,omitempty"`     // Decimal
 	Elem      *Type    `json:"elem,omitempty"`      // List
-	Delim     string   `json:"delim,omitempty"`     // List: the element's delimiter in array literals, "," or ";"
+	Delim     string   `json:"delim,omitempty"`     // List: the element's delimiter in array literals: ",", ";" (box) or ":" (geometry)
 	Name      string   `json:"name"`                // as declared, format_type: "numeric(12,2)", "public.mood"
 	Base      string   `json:"base"`                // the typname under all domains: "numeric", "bpchar", "interval", "mood"
 	Labels    []string `json:"labels,omitempty"`    // enum labels in PostgreSQL's order

@@ -1,10 +1,12 @@
 package coltype
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"math"
 	"math/big"
-
-	"github.com/apache/arrow-go/v18/arrow"
+	"strings"
 )
 
 // Value is a non-NULL scalar of one Kind (never List), ordered as PostgreSQL orders it.
@@ -47,43 +49,94 @@ var ErrValue = errors.New("invalid value")
 
 // Compare orders two values of one Kind as PostgreSQL does; text by bytes. It panics when the
 // kinds differ.
-func Compare(a, b Value) int { panic("stub") }
-
-// ParseText reads s as the input function of t does with the pinned settings (DateStyle ISO,
-// TimeZone UTC): ISO dates and times, infinity, BC, NaN. bpchar is padded by the caller.
-// Errors wrap ErrValue.
-func ParseText(t Type, s string) (Value, error) { panic("stub") }
-
-// AppendText appends what t's output function prints with the pinned settings.
-func AppendText(dst []byte, t Type, v Value) []byte { panic("stub") }
-
-// ValueAt is the value of row i of arr, a column of type t that is not NULL there.
-func ValueAt(t Type, arr arrow.Array, i int) (Value, error) { panic("stub") }
-
-// Map gives the mapped type of a PostgreSQL type. Every type that a column can have has one.
-func Map(t PGType) (Type, error) { panic("stub") }
-
-// Arrow is the Arrow schema of s with PARQUET:field_id metadata on every field, nested ones
-// included: the columns, then the side column.
-func (s Schema) Arrow() *arrow.Schema { panic("stub") }
-
-// ArrowField is the Arrow field of one column, nullable, with its field ids.
-func (c Column) ArrowField() arrow.Field { panic("stub") }
-
-// NameFields gives every column its FieldName.
-func NameFields(cols []Column) { panic("stub") }
-
-// Array is a PostgreSQL array value of any shape. Elems are in storage order; a nil element is
-// NULL, any other is the element's output text.
-type Array struct {
-	Dims  []int // empty: the empty array
-	Lower []int // lower bounds, len(Dims)
-	Elems []*string
+func Compare(a, b Value) int {
+	if a.Kind != b.Kind {
+		panic(fmt.Sprintf("coltype.Compare: %v with %v", a.Kind, b.Kind))
+	}
+	switch a.Kind {
+	case Bool, Int32, Int64, Date, Time, Timestamp, TimestampTZ:
+		return cmp.Compare(a.I, b.I)
+	case Float32, Float64:
+		return compareFloat(a.F, b.F)
+	case Decimal:
+		return compareDecimal(a, b)
+	case String, Binary, UUID:
+		return strings.Compare(a.S, b.S)
+	}
+	panic(fmt.Sprintf("coltype.Compare: %v has no order", a.Kind))
 }
 
-// ParseArray reads an array literal with delimiter delim as array_in does (bounds prefix,
-// nesting, quotes, NULL). Errors wrap ErrValue.
-func ParseArray(s string, delim byte) (Array, error) { panic("stub") }
+func compareFloat(a, b float64) int {
+	switch an, bn := math.IsNaN(a), math.IsNaN(b); {
+	case an && bn:
+		return 0
+	case an:
+		return 1
+	case bn:
+		return -1
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
 
-// AppendArray appends what array_out prints.
-func AppendArray(dst []byte, a Array, delim byte) []byte { panic("stub") }
+// specialRank orders -Infinity, the finite numbers, +Infinity and NaN.
+func specialRank(s Special) int {
+	switch s {
+	case NegInf:
+		return 0
+	case PosInf:
+		return 2
+	case NaN:
+		return 3
+	}
+	return 1
+}
+
+func compareDecimal(a, b Value) int {
+	if a.Special != Finite || b.Special != Finite {
+		return cmp.Compare(specialRank(a.Special), specialRank(b.Special))
+	}
+	if a.Scale == b.Scale {
+		return a.Big.Cmp(b.Big)
+	}
+	if c := cmp.Compare(a.Big.Sign(), b.Big.Sign()); c != 0 || a.Big.Sign() == 0 {
+		return c
+	}
+	if a.Scale < b.Scale {
+		return new(big.Int).Mul(a.Big, pow10(b.Scale-a.Scale)).Cmp(b.Big)
+	}
+	return a.Big.Cmp(new(big.Int).Mul(b.Big, pow10(a.Scale-b.Scale)))
+}
+
+var smallPow10 = func() (list [39]*big.Int) {
+	list[0] = big.NewInt(1)
+	for i := 1; i < len(list); i++ {
+		list[i] = new(big.Int).Mul(list[i-1], big.NewInt(10))
+	}
+	return list
+}()
+
+// pow10 is 10^n for n ≥ 0; the caller does not change it.
+func pow10(n int) *big.Int {
+	if n < len(smallPow10) {
+		return smallPow10[n]
+	}
+	return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil)
+}
+
+func invalid(t Type, s, format string, args ...any) error {
+	if len(s) > 80 {
+		s = strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	name := t.Name
+	if name == "" {
+		name = t.Base
+	}
+	if name == "" {
+		name = t.Kind.String()
+	}
+	return fmt.Errorf("%w for type %s: %q: %s", ErrValue, name, s, fmt.Sprintf(format, args...))
+}
