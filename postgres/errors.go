@@ -1,0 +1,140 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// serverError prints what the server said: message, detail, hint, SQLSTATE.
+type serverError struct{ *pgconn.PgError }
+
+func (e *serverError) Error() string {
+	s := e.Message
+	if e.Detail != "" {
+		s += "; " + strings.TrimSuffix(e.Detail, ".")
+	}
+	if e.Hint != "" {
+		s += "; hint: " + strings.TrimSuffix(e.Hint, ".")
+	}
+	return s + " (SQLSTATE " + e.Code + ")"
+}
+
+func (e *serverError) Unwrap() error { return e.PgError }
+
+// wrap gives an error its operation and its kind.
+func wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		said := &serverError{pgErr}
+		if kind := kindOf(pgErr.Code); kind != nil {
+			return fmt.Errorf("%s: %w: %w", op, kind, said)
+		}
+		return fmt.Errorf("%s: %w", op, said)
+	}
+	var netErr net.Error
+	var connErr *pgconn.ConnectError
+	if errors.As(err, &netErr) || errors.As(err, &connErr) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, pgconn.ErrConnClosed) {
+		return fmt.Errorf("%s: %w: %w", op, ErrUnreachable, err)
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}
+
+// kindOf maps SQLSTATEs (manual, appendix A) to our errors.
+func kindOf(code string) error {
+	switch code {
+	case "42501":
+		return ErrPrivilege
+	case "55P03":
+		return ErrLockTimeout
+	case "42P01", "3F000":
+		return ErrNoTable
+	case "42703":
+		return ErrNoColumn
+	case "23503":
+		return ErrForeignKey
+	case "57P01", "57P02", "57P03", "53300":
+		return ErrUnreachable
+	}
+	switch code[:min(2, len(code))] {
+	case "08", "28", "3D":
+		return ErrUnreachable
+	case "22":
+		return ErrBadValue
+	}
+	return nil
+}
+
+// sqlState is the server's code, "" for other errors.
+func sqlState(err error) string {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return pgErr.Code
+	}
+	return ""
+}
+
+// nearest are up to n of names that resemble want most, for messages.
+func nearest(want string, names []string, n int) []string {
+	type scored struct {
+		name string
+		d    int
+	}
+	var all []scored
+	for _, name := range names {
+		d := distance(strings.ToLower(want), strings.ToLower(name))
+		if strings.Contains(strings.ToLower(name), strings.ToLower(want)) {
+			d = min(d, 1)
+		}
+		if d <= max(2, len(want)/3) {
+			all = append(all, scored{name, d})
+		}
+	}
+	var out []string
+	for want := 0; len(out) < n && want <= 64; want++ {
+		for _, s := range all {
+			if s.d == want && len(out) < n {
+				out = append(out, s.name)
+			}
+		}
+	}
+	return out
+}
+
+// distance is the Levenshtein distance in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		prev := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			prev, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, prev+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+func didYouMean(near []string) string {
+	if len(near) == 0 {
+		return ""
+	}
+	return "; nearest: " + strings.Join(near, ", ")
+}
