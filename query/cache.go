@@ -1,0 +1,132 @@
+package query
+
+import (
+	"container/list"
+	"context"
+	"sync"
+
+	"frostline/coltype"
+	"frostline/objstore"
+	"frostline/parquetio"
+)
+
+// footerCache keeps decoded footers and page indexes of data files by location, the least
+// recently used ones leaving first. Data files never change, so nothing in it grows stale.
+type footerCache struct {
+	mu       sync.Mutex
+	maxFiles int
+	maxBytes int64
+	bytes    int64
+	order    *list.List // of *footer, most recent first
+	byKey    map[footerKey]*list.Element
+}
+
+type footerKey struct {
+	location string
+	size     int64
+}
+
+type footer struct {
+	key    footerKey
+	file   *parquetio.File
+	weight int64
+}
+
+// chunkWeight is the memory that one decoded column chunk's metadata and page index takes, roughly:
+// statistics and a six-page index in structs and slices.
+const chunkWeight = 1 << 10
+
+func newFooterCache(files int, bytes int64) *footerCache {
+	return &footerCache{maxFiles: files, maxBytes: bytes, order: list.New(), byKey: map[footerKey]*list.Element{}}
+}
+
+func (c *footerCache) get(k footerKey) *parquetio.File {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	el := c.byKey[k]
+	if el == nil {
+		return nil
+	}
+	c.order.MoveToFront(el)
+	return el.Value.(*footer).file
+}
+
+func (c *footerCache) put(k footerKey, f *parquetio.File, columns int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byKey[k] != nil {
+		return
+	}
+	e := &footer{key: k, file: f, weight: int64(f.RowGroups()+1) * int64(columns+1) * chunkWeight}
+	c.byKey[k] = c.order.PushFront(e)
+	c.bytes += e.weight
+	for c.order.Len() > 1 && (c.order.Len() > c.maxFiles || c.bytes > c.maxBytes) {
+		last := c.order.Remove(c.order.Back()).(*footer)
+		delete(c.byKey, last.key)
+		c.bytes -= last.weight
+	}
+}
+
+// openFile opens a data file, from the cache where it can. The file counts into st.
+func (e *Engine) openFile(ctx context.Context, location string, size int64, columns int, st *parquetio.Stats) (*parquetio.File, error) {
+	key, err := objstore.Key(e.store, location)
+	if err != nil {
+		return nil, unreadable(location, err)
+	}
+	src := object{store: e.store, key: key, size: size}
+	k := footerKey{location, size}
+	if f := e.footers.get(k); f != nil {
+		return f.With(src, st), nil
+	}
+	f, err := parquetio.Open(ctx, src, parquetio.ReadOptions{Stats: st})
+	if err != nil {
+		return nil, unreadable(location, err)
+	}
+	e.footers.put(k, f, columns)
+	return f, nil
+}
+
+// object is a data file in the store, whose size the manifest says.
+type object struct {
+	store objstore.Store
+	key   string
+	size  int64
+}
+
+func (o object) Size() int64 { return o.size }
+
+func (o object) ReadRanges(ctx context.Context, ranges []objstore.Range) ([][]byte, error) {
+	return o.store.ReadRanges(ctx, o.key, ranges)
+}
+
+// schemaCache keeps the schemas that partitions were archived with, by table and schema id.
+type schemaCache struct {
+	mu sync.Mutex
+	m  map[schemaKey]coltype.Schema
+}
+
+type schemaKey struct {
+	uuid string
+	id   int
+}
+
+// schemaCacheSize bounds the cache; it is emptied when it is full.
+const schemaCacheSize = 4096
+
+func newSchemaCache() *schemaCache { return &schemaCache{m: map[schemaKey]coltype.Schema{}} }
+
+func (c *schemaCache) get(k schemaKey) (coltype.Schema, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, ok := c.m[k]
+	return s, ok
+}
+
+func (c *schemaCache) put(k schemaKey, s coltype.Schema) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.m) >= schemaCacheSize {
+		clear(c.m)
+	}
+	c.m[k] = s
+}

@@ -1,0 +1,394 @@
+package query
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"frostline/coltype"
+	"frostline/parquetio"
+)
+
+// Rows are read in chunks so that a wide row group does not stand in memory at once: chunkBytes of the
+// file, but never fewer than chunkRows, one page of the usual layout.
+const (
+	chunkBytes = 32 << 20
+	chunkRows  = 20_480
+)
+
+// chunk is the number of rows of row group rg to read at once.
+func chunk(f *parquetio.File, rg int) int64 {
+	rows, bytes := f.RowGroupRows(rg), f.RowGroupBytes(rg)
+	if bytes <= chunkBytes {
+		return max(rows, 1)
+	}
+	return max(int64(float64(rows)*chunkBytes/float64(bytes)), min(chunkRows, rows), 1)
+}
+
+// selection is the matching rows of a unit.
+type selection struct {
+	rows int64   // their number; when the page cannot need more, a lower bound
+	kept []piece // the first of them, all: proven without evaluation; nil with whole
+	// whole is set when every row of the unit matches.
+	whole bool
+	held  int64 // rows in kept
+}
+
+// add notes matching rows, keeping no more than most.
+func (s *selection) add(r parquetio.RowRange, all bool, most int64) {
+	n := r.End - r.Start
+	s.rows += n
+	n = min(n, most-s.held)
+	if n <= 0 {
+		return
+	}
+	s.held += n
+	if k := len(s.kept); k > 0 && s.kept[k-1].End == r.Start && s.kept[k-1].all == all {
+		s.kept[k-1].End += n
+		return
+	}
+	s.kept = append(s.kept, piece{RowRange: parquetio.RowRange{Start: r.Start, End: r.Start + n}, all: all})
+}
+
+// evaluate finds the matching rows of a unit. It reads only the filter's columns, and of them only pages
+// whose bounds do not decide.
+func (s *scan) evaluate(ctx context.Context, u unit) (selection, error) {
+	switch {
+	case u.file == nil:
+		return selection{rows: u.pf.Rows, whole: true}, nil
+	case u.all:
+		return selection{rows: u.file.RowGroupRows(u.rg), whole: true}, nil
+	}
+	pieces, err := s.byPage(ctx, u.file, u.rg)
+	if err != nil {
+		return selection{}, unreadable(u.pf.Location, err)
+	}
+	var sel selection
+	most := chunk(u.file, u.rg)
+	if s.count == CountNone {
+		most = min(most, chunkRows)
+	}
+	read := false
+	for len(pieces) > 0 {
+		if s.count == CountNone && sel.rows >= s.end {
+			break
+		}
+		var batch []piece
+		batch, pieces = split(pieces, most)
+		evaluated, err := s.evaluateChunk(ctx, u, batch, &sel)
+		if err != nil {
+			return selection{}, err
+		}
+		read = read || evaluated
+		if s.count == CountNone {
+			most = min(2*most, chunk(u.file, u.rg))
+		}
+	}
+	if read {
+		u.wasRead()
+		s.rowGroups.read.Add(1)
+	}
+	return sel, nil
+}
+
+// split takes pieces with up to rows rows to evaluate from the front of list.
+func split(list []piece, rows int64) (front, rest []piece) {
+	for i, p := range list {
+		if p.all {
+			continue
+		}
+		n := p.End - p.Start
+		if n < rows {
+			rows -= n
+			continue
+		}
+		if n == rows {
+			return list[:i+1], list[i+1:]
+		}
+		cut := p.Start + rows
+		front = append(append(front, list[:i]...), piece{RowRange: parquetio.RowRange{Start: p.Start, End: cut}})
+		rest = append([]piece{{RowRange: parquetio.RowRange{Start: cut, End: p.End}}}, list[i+1:]...)
+		return front, rest
+	}
+	return list, nil
+}
+
+// evaluateChunk adds the matching rows of pieces to sel, and reports whether it read any.
+func (s *scan) evaluateChunk(ctx context.Context, u unit, pieces []piece, sel *selection) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	var ranges []parquetio.RowRange
+	var rows int64
+	for _, p := range pieces {
+		if !p.all {
+			ranges = append(ranges, p.RowRange)
+			rows += p.End - p.Start
+		}
+	}
+	var hits []bool
+	if rows > 0 {
+		var err error
+		if hits, err = s.hits(ctx, u, ranges, rows); err != nil {
+			return false, err
+		}
+		s.scanned.Add(rows)
+	}
+	at := int64(0)
+	for _, p := range pieces {
+		if p.all {
+			sel.add(p.RowRange, true, s.end)
+			continue
+		}
+		n := p.End - p.Start
+		for i := int64(0); i < n; {
+			if !hits[at+i] {
+				i++
+				continue
+			}
+			j := i + 1
+			for j < n && hits[at+j] {
+				j++
+			}
+			sel.add(parquetio.RowRange{Start: p.Start + i, End: p.Start + j}, false, s.end)
+			i = j
+		}
+		at += n
+	}
+	return rows > 0 && len(s.filterOn) > 0, nil
+}
+
+// hits evaluates the filter on rows of a row group.
+func (s *scan) hits(ctx context.Context, u unit, ranges []parquetio.RowRange, rows int64) ([]bool, error) {
+	hits := make([]bool, rows)
+	var arrs []arrow.Array
+	var exact arrow.Array
+	if len(s.filterOn) > 0 {
+		withExact := s.filter.NeedsExact() && mayHaveExact(u.file, u.rg, s.filterOn)
+		b, err := u.file.Read(ctx, u.rg, s.filterOn, withExact, ranges)
+		if err != nil {
+			return nil, unreadable(u.pf.Location, err)
+		}
+		defer b.Release()
+		if b.NumRows() != rows || int(b.NumCols()) < len(s.filterOn) {
+			return nil, unreadable(u.pf.Location, errRows(b.NumRows(), rows))
+		}
+		arrs = b.Columns()[:len(s.filterOn)]
+		if withExact {
+			exact = renameExact(b.Column(len(s.filterOn)), u.part.renamed)
+			defer exact.Release()
+		}
+	}
+	if err := s.filter.Eval(arrs, exact, hits); err != nil {
+		return nil, unreadable(u.pf.Location, err)
+	}
+	return hits, nil
+}
+
+// materialise reads the projected columns of take matching rows of a unit after the first skip ones.
+func (s *scan) materialise(ctx context.Context, u unit, sel selection, skip, take int64) error {
+	if u.file != nil {
+		pieces := sel.kept
+		if sel.whole {
+			pieces = []piece{{RowRange: parquetio.RowRange{Start: 0, End: u.file.RowGroupRows(u.rg)}, all: true}}
+		}
+		return s.readRows(ctx, u, u.file, u.rg, window(pieces, skip, take))
+	}
+	f, err := s.openFile(ctx, u.part, u.pf)
+	if err != nil {
+		return err
+	}
+	for rg := 0; rg < f.RowGroups() && take > 0; rg++ {
+		s.rowGroups.total.Add(1)
+		n := f.RowGroupRows(rg)
+		if skip >= n {
+			skip -= n
+			continue
+		}
+		got := min(n-skip, take)
+		rows := []piece{{RowRange: parquetio.RowRange{Start: skip, End: skip + got}, all: true}}
+		if err := s.readRows(ctx, u, f, rg, rows); err != nil {
+			return err
+		}
+		skip, take = 0, take-got
+	}
+	return nil
+}
+
+// window is take rows of pieces after the first skip ones.
+func window(pieces []piece, skip, take int64) []piece {
+	var out []piece
+	for _, p := range pieces {
+		n := p.End - p.Start
+		if skip >= n {
+			skip -= n
+			continue
+		}
+		p.Start += skip
+		skip = 0
+		p.End = min(p.End, p.Start+take)
+		take -= p.End - p.Start
+		if p.End > p.Start {
+			out = append(out, p)
+		}
+		if take == 0 {
+			break
+		}
+	}
+	return out
+}
+
+// readRows reads the projected columns of the rows in pieces and keeps them as the unit's answer.
+func (s *scan) readRows(ctx context.Context, u unit, f *parquetio.File, rg int, pieces []piece) error {
+	withExact := mayHaveExact(f, rg, s.project)
+	most := chunk(f, rg)
+	for len(pieces) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		front, rest := splitAny(pieces, most)
+		pieces = rest
+		ranges := make([]parquetio.RowRange, 0, len(front))
+		var rows int64
+		for _, p := range front {
+			n := p.End - p.Start
+			rows += n
+			if p.all {
+				s.scanned.Add(n)
+			}
+			if k := len(ranges); k > 0 && ranges[k-1].End == p.Start {
+				ranges[k-1].End = p.End
+			} else {
+				ranges = append(ranges, p.RowRange)
+			}
+		}
+		b, err := f.Read(ctx, rg, s.project, withExact, ranges)
+		if err != nil {
+			return unreadable(u.pf.Location, err)
+		}
+		if b.NumRows() != rows || int(b.NumCols()) < len(s.project) {
+			b.Release()
+			return unreadable(u.pf.Location, errRows(b.NumRows(), rows))
+		}
+		if b, err = renameBatch(b, len(s.project), u.part.renamed); err != nil {
+			return err
+		}
+		s.keep(u, b)
+		if s.bytes.Add(size(b)) > s.engine.opt.MaxResultBytes {
+			return &Error{Code: TooLarge, Field: "limit",
+				Msg:  fmt.Sprintf("the result is larger than %d MiB", s.engine.opt.MaxResultBytes>>20),
+				Hint: "lower limit, or ask for fewer columns"}
+		}
+	}
+	if u.wasRead() {
+		s.rowGroups.read.Add(1)
+	}
+	return nil
+}
+
+// keep adds b, which it owns from now on, to the unit's rows.
+func (s *scan) keep(u unit, b arrow.RecordBatch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rows[u.seq] = append(s.rows[u.seq], b)
+}
+
+// splitAny takes up to rows rows from the front of list.
+func splitAny(list []piece, rows int64) (front, rest []piece) {
+	for i, p := range list {
+		n := p.End - p.Start
+		if n <= rows {
+			rows -= n
+			continue
+		}
+		if rows == 0 {
+			return list[:i], list[i:]
+		}
+		cut := p.Start + rows
+		front = append(append(front, list[:i]...), piece{RowRange: parquetio.RowRange{Start: p.Start, End: cut}, all: p.all})
+		rest = append([]piece{{RowRange: parquetio.RowRange{Start: cut, End: p.End}, all: p.all}}, list[i+1:]...)
+		return front, rest
+	}
+	return list, nil
+}
+
+// mayHaveExact reports whether cells of cols in a row group may stand in the side column.
+func mayHaveExact(f *parquetio.File, rg int, cols []coltype.Column) bool {
+	for _, c := range cols {
+		if c.Type.MayBeExact() {
+			return f.Bounds(rg, c).Exact != 0
+		}
+	}
+	return false
+}
+
+// renameExact is the side column with the names that the columns have now. The caller releases it.
+func renameExact(exact arrow.Array, renamed map[string]string) arrow.Array {
+	m, ok := exact.(*array.Map)
+	if !ok || len(renamed) == 0 {
+		exact.Retain()
+		return exact
+	}
+	keys, texts := m.Keys().(*array.String), m.Items().(*array.String)
+	b := array.NewMapBuilderWithType(memory.DefaultAllocator, m.DataType().(*arrow.MapType))
+	defer b.Release()
+	kb, tb := b.KeyBuilder().(*array.StringBuilder), b.ItemBuilder().(*array.StringBuilder)
+	for i := range m.Len() {
+		if m.IsNull(i) {
+			b.AppendNull()
+			continue
+		}
+		b.Append(true)
+		from, to := m.ValueOffsets(i)
+		for j := int(from); j < int(to); j++ {
+			name := keys.Value(j)
+			if now, ok := renamed[name]; ok {
+				name = now
+			}
+			kb.Append(name)
+			tb.Append(texts.Value(j))
+		}
+	}
+	return b.NewArray()
+}
+
+// renameBatch renames the side column's keys of b, at index at. It takes b over.
+func renameBatch(b arrow.RecordBatch, at int, renamed map[string]string) (arrow.RecordBatch, error) {
+	if len(renamed) == 0 || int(b.NumCols()) <= at {
+		return b, nil
+	}
+	defer b.Release()
+	exact := renameExact(b.Column(at), renamed)
+	defer exact.Release()
+	return b.SetColumn(at, exact)
+}
+
+func errRows(got, want int64) error {
+	return fmt.Errorf("%w: %d rows where %d were expected", parquetio.ErrCorrupt, got, want)
+}
+
+// size is the memory of a batch.
+func size(b arrow.RecordBatch) int64 {
+	var n int64
+	var add func(d arrow.ArrayData)
+	add = func(d arrow.ArrayData) {
+		for _, buf := range d.Buffers() {
+			if buf != nil {
+				n += int64(buf.Len())
+			}
+		}
+		for _, kid := range d.Children() {
+			add(kid)
+		}
+		if dict := d.Dictionary(); dict != nil {
+			add(dict)
+		}
+	}
+	for _, c := range b.Columns() {
+		add(c.Data())
+	}
+	return n
+}

@@ -1,0 +1,315 @@
+package query
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"frostline/iceberg"
+	"frostline/parquetio"
+	"frostline/predicate"
+)
+
+// scan is one running query. Its work is cut into units (a row group, or a whole file that
+// metadata has decided), which workers take in the rows' order. Each evaluates its unit alone,
+// waits for the number of matching rows before it, and reads what of the page lies in it.
+type scan struct {
+	*plan
+	engine     *Engine
+	noPrune    bool
+	first, end int64 // the page: matching rows [first, end)
+	count      Count
+	cancel     context.CancelCauseFunc // ends everything: the query has failed
+	full       context.CancelFunc      // ends evaluation: count is none and the page is full
+
+	stats     parquetio.Stats
+	files     counter // opened
+	rowGroups counter
+	pages     counter
+	scanned   atomic.Int64
+	bytes     atomic.Int64 // of the rows kept
+
+	mu     sync.Mutex
+	rows   map[int][]arrow.RecordBatch // by unit
+	opened map[string]bool             // partitions of which a file was opened
+}
+
+// counter counts parts seen and parts read.
+type counter struct{ total, read atomic.Int64 }
+
+func (c *counter) level() Level {
+	return Level{Total: c.total.Load(), Skipped: c.total.Load() - c.read.Load()}
+}
+
+// unit is a piece of work: row group rg of file, or all of pf when file is nil.
+type unit struct {
+	seq  int
+	part *partition
+	pf   iceberg.PlanFile
+	file *parquetio.File
+	rg   int
+	all  bool // every row matches
+	err  error
+	prev <-chan link
+	next chan<- link
+	read *bool // data pages of the row group were read
+}
+
+// wasRead notes that data pages were read, and reports whether it is the first time.
+func (u unit) wasRead() bool {
+	if u.read == nil { // a whole file: each of its row groups is read once
+		return true
+	}
+	first := !*u.read
+	*u.read = true
+	return first
+}
+
+// link passes from unit to unit in order: the matching rows so far.
+type link struct {
+	rows int64
+	full bool  // the page is full and no total is wanted
+	err  error // the first unit that failed
+}
+
+// scan runs p and gathers the answer.
+func (e *Engine) scan(ctx context.Context, p *plan, r Request) (*Result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	evalCtx, full := context.WithCancel(ctx)
+	defer full()
+	s := &scan{
+		plan: p, engine: e, noPrune: r.NoPrune,
+		first: r.Offset, end: r.Offset + r.Limit, count: r.Count,
+		cancel: cancel, full: full,
+		rows: map[int][]arrow.RecordBatch{}, opened: map[string]bool{},
+	}
+	res := &Result{Columns: p.project, Counted: true}
+	if r.Count == CountNone && r.Limit == 0 {
+		res.Counted = false
+		return res, nil
+	}
+
+	for _, part := range p.parts {
+		s.files.total.Add(int64(len(part.Files)))
+	}
+	units := make(chan unit)
+	var work, opens sync.WaitGroup
+	for range e.opt.Workers {
+		work.Go(func() {
+			for u := range units {
+				s.work(ctx, evalCtx, u)
+			}
+		})
+	}
+	last := s.dispatch(evalCtx, units, &opens)
+	work.Wait()
+	full() // what was opened ahead in vain
+	opens.Wait()
+
+	err := context.Cause(ctx)
+	if err == nil {
+		tail := <-last
+		err, res.Matched = tail.err, tail.rows
+		res.Counted = !tail.full
+	}
+	if err != nil {
+		s.release()
+		return nil, err
+	}
+	for seq, n := 0, len(s.rows); n > 0; seq++ {
+		if batches, ok := s.rows[seq]; ok {
+			res.Batches = append(res.Batches, batches...)
+			n--
+		}
+	}
+	for _, b := range res.Batches {
+		res.Rows += b.NumRows()
+	}
+	res.Scanned = s.scanned.Load()
+	res.Pruning = Pruning{
+		Partitions: Level{Total: int64(len(p.parts)), Skipped: int64(len(p.parts) - len(s.opened))},
+		Files:      s.files.level(),
+		RowGroups:  s.rowGroups.level(),
+		Pages:      s.pages.level(),
+		PagesRead:  s.stats.Pages.Load(),
+		BytesRead:  s.stats.Bytes.Load(),
+		Requests:   s.stats.Requests.Load(),
+	}
+	return res, nil
+}
+
+func (s *scan) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, list := range s.rows {
+		for _, b := range list {
+			b.Release()
+		}
+	}
+}
+
+// opening is a file that survived pruning, being opened ahead of its turn.
+type opening struct {
+	part *partition
+	pf   iceberg.PlanFile
+	all  bool          // decided by metadata: not opened
+	done chan struct{} // file and err are set
+	file *parquetio.File
+	err  error
+}
+
+// dispatch prunes partitions, files and row groups and sends the units in the rows' order. It returns
+// the end of the chain. Files are opened a few ahead.
+func (s *scan) dispatch(ctx context.Context, units chan<- unit, opens *sync.WaitGroup) <-chan link {
+	defer close(units)
+	ahead := make(chan *opening, 2*s.engine.opt.Workers)
+	opens.Go(func() { s.openAhead(ctx, ahead, opens) })
+
+	head := make(chan link, 1)
+	head <- link{}
+	var prev <-chan link = head
+	seq := 0
+	send := func(u unit) bool {
+		next := make(chan link, 1)
+		u.seq, u.prev, u.next = seq, prev, next
+		select {
+		case units <- u:
+			seq++
+			prev = next
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for o := range ahead {
+		if o.all {
+			if !send(unit{part: o.part, pf: o.pf, all: true}) {
+				break
+			}
+			continue
+		}
+		select {
+		case <-o.done:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if o.err != nil {
+			send(unit{part: o.part, pf: o.pf, err: o.err})
+			break
+		}
+		if !s.rowGroupUnits(o, send) {
+			break
+		}
+	}
+	return prev
+}
+
+// rowGroupUnits prunes the row groups of an opened file and sends the others.
+func (s *scan) rowGroupUnits(o *opening, send func(unit) bool) bool {
+	for rg := range o.file.RowGroups() {
+		s.rowGroups.total.Add(1)
+		verdict := predicate.Some
+		if o.file.RowGroupRows(rg) == 0 {
+			verdict = predicate.None
+		} else {
+			verdict = s.byFooter(o.file, rg)
+		}
+		if verdict == predicate.None {
+			continue
+		}
+		if !send(unit{part: o.part, pf: o.pf, file: o.file, rg: rg, all: verdict == predicate.All, read: new(bool)}) {
+			return false
+		}
+	}
+	return true
+}
+
+// openAhead prunes partitions and files and opens the others, a bounded number ahead of their turn.
+func (s *scan) openAhead(ctx context.Context, ahead chan<- *opening, opens *sync.WaitGroup) {
+	defer close(ahead)
+	for i := range s.parts {
+		part := &s.parts[i]
+		verdict := s.byField(part.Bounds)
+		for _, pf := range part.Files {
+			v := verdict
+			if v == predicate.Some {
+				v = s.byField(pf.Bounds)
+			}
+			if v == predicate.None {
+				continue
+			}
+			o := &opening{part: part, pf: pf, all: v == predicate.All, done: make(chan struct{})}
+			select {
+			case ahead <- o:
+			case <-ctx.Done():
+				return
+			}
+			if !o.all {
+				opens.Go(func() {
+					defer close(o.done)
+					o.file, o.err = s.openFile(ctx, o.part, o.pf)
+				})
+			}
+		}
+	}
+}
+
+// openFile opens a file of the plan and checks it against the manifest.
+func (s *scan) openFile(ctx context.Context, part *partition, pf iceberg.PlanFile) (*parquetio.File, error) {
+	f, err := s.engine.openFile(ctx, pf.Location, pf.Bytes, s.columns, &s.stats)
+	if err != nil {
+		return nil, err
+	}
+	if f.Rows() != pf.Rows {
+		return nil, unreadable(pf.Location, errRows(f.Rows(), pf.Rows))
+	}
+	s.files.read.Add(1)
+	s.mu.Lock()
+	s.opened[part.Name] = true
+	s.mu.Unlock()
+	return f, nil
+}
+
+// work does one unit and passes the chain on.
+func (s *scan) work(ctx, evalCtx context.Context, u unit) {
+	var sel selection
+	err := u.err
+	if err == nil {
+		sel, err = s.evaluate(evalCtx, u)
+	}
+	var prev link
+	select {
+	case prev = <-u.prev:
+	case <-ctx.Done():
+		return
+	}
+	next := prev
+	switch {
+	case prev.err != nil || prev.full:
+	case err != nil:
+		next.err = err
+		s.cancel(err)
+	default:
+		next.rows += sel.rows
+		next.full = s.count == CountNone && next.rows >= s.end
+		if next.full {
+			s.full()
+		}
+	}
+	u.next <- next
+	if prev.err != nil || prev.full || err != nil {
+		return
+	}
+	from, to := max(s.first, prev.rows), min(s.end, next.rows)
+	if from >= to {
+		return
+	}
+	if err := s.materialise(ctx, u, sel, from-prev.rows, to-from); err != nil {
+		s.cancel(err)
+	}
+}

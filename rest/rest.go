@@ -1,0 +1,190 @@
+// Package rest is the HTTP door: the echo routes of the archive API, their strict requests, their
+// JSON answers, health and metrics.
+//
+// Errors are application/problem+json (RFC 9457) with type, title, status, detail, code and, where
+// they are known, field, position and hint. Values of filters are never logged. There is no
+// authentication yet: bind it to loopback, or put a proxy that has one in front.
+//
+// JSON of the returned cells follows the column's Iceberg type:
+//
+//	boolean                    true, false
+//	int, long                  a number, all digits of 64 bits
+//	float, double              a number, the shortest that reads back equal; "NaN", "Infinity", "-Infinity"
+//	decimal(p,s)               a number with exactly the stored digits; "NaN"
+//	string                     a string; json, jsonb and numeric without precision are strings in the table
+//	binary                     a string, standard base64
+//	uuid                       "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+//	date, time                 "2024-01-31", "13:00:00.5"
+//	timestamp, timestamptz     "2024-01-31T13:00:00.123456", "2024-01-31T13:00:00.123456Z"
+//	list                       an array of the element's JSON
+//
+// NULL is null. A cell that its type cannot hold (infinity, 24:00:00, an array of several dimensions)
+// is the exact text that PostgreSQL prints, as a string.
+package rest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"frostline/query"
+)
+
+// Engine is what the API needs of a query engine. *query.Engine provides it.
+type Engine interface {
+	Query(ctx context.Context, r query.Request) (*query.Result, error)
+	Metadata(ctx context.Context, path string) (*query.Metadata, error)
+	Locate(ctx context.Context, schema, table, partition string) (string, error)
+	CheckWarehouse(bucket, prefix string) error
+	Ready(ctx context.Context) error
+}
+
+// Options tune a Server; zero fields take the defaults.
+type Options struct {
+	Log          *slog.Logger  // requests and failures; default slog.Default()
+	BodyBytes    int64         // largest request body; default 1 MiB
+	ReadTimeout  time.Duration // of a request's headers, and of its body; default 10 s
+	WriteTimeout time.Duration // of one write of an answer without progress; default 60 s
+	IdleTimeout  time.Duration // of a kept connection; default 120 s
+	Grace        time.Duration // for running requests on shutdown; default 20 s
+	ReadyTimeout time.Duration // of the warehouse's answer to /readyz; default 5 s
+}
+
+// Server serves the API. It may be used by many goroutines.
+type Server struct {
+	engine  Engine
+	opt     Options
+	echo    *echo.Echo
+	metrics *metrics
+	ready   readiness
+}
+
+// New is a server over engine.
+func New(engine Engine, o Options) *Server {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&o.ReadTimeout, 10*time.Second)
+	def(&o.WriteTimeout, 60*time.Second)
+	def(&o.IdleTimeout, 120*time.Second)
+	def(&o.Grace, 20*time.Second)
+	def(&o.ReadyTimeout, 5*time.Second)
+	if o.BodyBytes <= 0 {
+		o.BodyBytes = 1 << 20
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	s := &Server{engine: engine, opt: o, echo: echo.New(), metrics: newMetrics()}
+	s.routes()
+	return s
+}
+
+func (s *Server) routes() {
+	e := s.echo
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = s.fail
+	e.Use(s.observe)
+	api := e.Group("/api/v1/archives")
+	api.GET("/query", s.getQuery)
+	api.POST("/query", s.postQuery)
+	api.POST("/query/:schema/:table/:partitionValue", s.postQueryByTable)
+	api.GET("/metadata", s.getMetadata)
+	api.GET("/schema/:schema/:table/:partitionValue", s.getSchema)
+	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, map[string]string{"status": "ok"}) })
+	e.GET("/readyz", s.getReady)
+	e.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
+}
+
+// Handler is the API as an http.Handler.
+func (s *Server) Handler() http.Handler { return s.echo }
+
+// Serve answers on l until ctx ends, then lets running requests finish for Options.Grace. It closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{
+		Handler:           s.echo,
+		ReadHeaderTimeout: s.opt.ReadTimeout,
+		IdleTimeout:       s.opt.IdleTimeout,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelWarn),
+	}
+	done := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opt.Grace)
+		defer cancel()
+		err := srv.Shutdown(grace)
+		if err != nil {
+			srv.Close()
+		}
+		done <- err
+	}()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	if err := <-done; err != nil {
+		return errors.New("shut down: running requests did not finish in time and were cut off")
+	}
+	return nil
+}
+
+// observe logs each request and keeps panics from ending the process. The query string is not logged: it holds values.
+func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		start := time.Now()
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				s.opt.Log.Error("panic in a request", "path", c.Request().URL.Path, "panic", p)
+				err = &query.Error{Code: query.Internal, Msg: "the server failed on this request"}
+				if c.Response().Committed {
+					panic(http.ErrAbortHandler)
+				}
+				s.fail(err, c)
+			}
+			r := c.Request()
+			if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || r.URL.Path == "/metrics" {
+				return
+			}
+			s.opt.Log.Info("request", "method", r.Method, "path", r.URL.Path, "status", c.Response().Status,
+				"bytes", c.Response().Size, "ms", time.Since(start).Milliseconds(), "remote", r.RemoteAddr)
+		}()
+		if err := next(c); err != nil {
+			s.fail(err, c)
+		}
+		return nil
+	}
+}
+
+// readiness keeps the last answer of the warehouse for a second, so that probes cost it little.
+type readiness struct {
+	mu   sync.Mutex
+	when time.Time
+	err  error
+}
+
+func (s *Server) getReady(c echo.Context) error {
+	s.ready.mu.Lock()
+	defer s.ready.mu.Unlock()
+	if time.Since(s.ready.when) > time.Second {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), s.opt.ReadyTimeout)
+		s.ready.err = s.engine.Ready(ctx)
+		cancel()
+		s.ready.when = time.Now()
+	}
+	if s.ready.err != nil {
+		s.opt.Log.Warn("not ready", "error", s.ready.err)
+		return &query.Error{Code: query.Unreachable, Msg: "the warehouse cannot be reached"}
+	}
+	return c.JSON(http.StatusOK, map[string]string{"status": "ready"})
+}
