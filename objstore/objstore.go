@@ -2,16 +2,18 @@
 // behind it.
 //
 // A Store is rooted at a warehouse ("s3://bucket/prefix" or "file:///dir"). Keys are relative to
-// the root, with slashes, never empty and never with "." or ".." segments. All methods may be
-// called at once. A put is visible wholly or not at all; what a crash leaves behind is an
+// the root, with slashes, never empty and never with empty, "." or ".." segments; another key is
+// ErrOutside. All methods may be called at once. A put is visible wholly or not at all; what a crash leaves behind is an
 // unfinished multipart upload (S3) or a temporary file that no listing shows (file).
 package objstore
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"time"
 )
 
@@ -42,8 +44,9 @@ type Store interface {
 	// Root is the location of the warehouse, without a slash at its end.
 	Root() string
 
-	// Put streams r, of unknown length, to key, replacing what was there. On an error nothing new
-	// is visible, unless the answer was lost.
+	// Put streams r, of unknown length (S3: up to 80 GB), to key, replacing what was there. On an error
+	// nothing new is visible, unless the answer was lost; r may then be unread in part. Modified is zero in
+	// what it returns.
 	Put(ctx context.Context, key string, r io.Reader) (Object, error)
 
 	// Create writes data at key if and only if the key is free; ErrExist otherwise. After a lost
@@ -56,6 +59,7 @@ type Store interface {
 
 	// ReadRanges reads ranges of one object, coalescing neighbours into fewer requests, several at
 	// once. The results are in the order asked. A range beyond the end is ErrCorrupt.
+	// The slices may share memory; the caller owns them.
 	ReadRanges(ctx context.Context, key string, ranges []Range) ([][]byte, error)
 
 	// Stat describes key, or ErrNotExist.
@@ -72,25 +76,33 @@ type Store interface {
 	Probe(ctx context.Context) error
 }
 
-// Location is the absolute location of key in s.
-func Location(s Store, key string) string { return s.Root() + "/" + key }
-
-// Key is the key of an absolute location in s; ErrOutside when it is not below the root or holds "." or ".." segments.
-func Key(s Store, location string) (string, error) { panic("stub") }
-
-// Segment encodes one name as a path segment of [A-Za-z0-9_-] and "=": every other byte, the dot
-// included, becomes ".XX" (upper hex), so that different names never meet.
-func Segment(name string) string { panic("stub") }
-
 // Options choose and tune a store.
 type Options struct {
-	Region      string        // S3; "" takes the AWS chain's
-	Endpoint    string        // S3; "" takes AWS_ENDPOINT_URL_S3 or AWS
+	Region      string        // S3; "" takes the AWS chain's, and eu-west-1 where that has none
+	Endpoint    string        // S3, a URL; "" takes AWS_ENDPOINT_URL_S3 or AWS
 	Concurrency int           // part uploads and ranged reads at once, default 4
-	Timeout     time.Duration // of one request without progress, default 60 s
-	MaxAttempts int           // default 5
+	Timeout     time.Duration // S3: of a connection without progress, default 60 s
+	MaxAttempts int           // S3: of one request, default 5; about 3 s of waiting in all
 }
 
-// Open opens the warehouse at location, "s3://bucket/prefix" or "file:///dir" (made if absent).
-// Nothing is asked of the network yet.
-func Open(ctx context.Context, location string, o Options) (Store, error) { panic("stub") }
+// Open opens the warehouse at location, "s3://bucket/prefix" or "file:///dir" (made by the first write; the
+// path is taken as it stands, without percent decoding). Nothing is asked of the network yet.
+func Open(ctx context.Context, location string, o Options) (Store, error) {
+	if o.Concurrency <= 0 {
+		o.Concurrency = 4
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 60 * time.Second
+	}
+	if o.MaxAttempts <= 0 {
+		o.MaxAttempts = 5
+	}
+	scheme, rest, ok := strings.Cut(location, "://")
+	switch {
+	case ok && scheme == "file":
+		return openFile(location, rest)
+	case ok && scheme == "s3":
+		return openS3(ctx, location, rest, o)
+	}
+	return nil, fmt.Errorf("open warehouse %q: want s3://bucket/prefix or file:///folder", location)
+}

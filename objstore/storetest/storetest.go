@@ -1,0 +1,575 @@
+// Package storetest is the conformance suite of objstore.Store: what every implementation does alike.
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+
+	"frostline/objstore"
+)
+
+// Run checks the store that open returns. Each test opens an empty one of its own.
+func Run(t *testing.T, open func(t *testing.T) objstore.Store) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, s objstore.Store)
+	}{
+		{"put and get", testPutGet},
+		{"put replaces", testPutReplaces},
+		{"failed put shows nothing", testFailedPut},
+		{"create once", testCreate},
+		{"create has one winner", testCreateRace},
+		{"missing keys", testMissing},
+		{"hostile keys", testHostileKeys},
+		{"refused keys", testRefusedKeys},
+		{"list", testList},
+		{"read ranges", testReadRanges},
+		{"read large ranges", testLargeRanges},
+		{"delete", testDelete},
+		{"body ends with its context", testBodyContext},
+		{"put and delete at once", testPutDelete},
+		{"locations", testLocations},
+		{"probe", testProbe},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+	}
+}
+
+// data is n bytes that no other seed gives and that do not compress.
+func data(seed uint64, n int) []byte {
+	var key [32]byte
+	key[0], key[1] = byte(seed), byte(seed>>8)
+	b := make([]byte, n)
+	rand.NewChaCha8(key).Read(b)
+	return b
+}
+
+func put(t *testing.T, s objstore.Store, key string, content []byte) objstore.Object {
+	t.Helper()
+	o, err := s.Put(t.Context(), key, iotest.OneByteReader(bytes.NewReader(content[:min(len(content), 10)])))
+	if len(content) > 10 {
+		// A reader of unknown length that gives little at a time, as a pipe does.
+		o, err = s.Put(t.Context(), key, struct{ io.Reader }{bytes.NewReader(content)})
+	}
+	if err != nil {
+		t.Fatalf("Put(%q): %v", key, err)
+	}
+	return o
+}
+
+func get(t *testing.T, s objstore.Store, key string) []byte {
+	t.Helper()
+	body, o, err := s.Get(t.Context(), key)
+	if err != nil {
+		t.Fatalf("Get(%q): %v", key, err)
+	}
+	defer body.Close()
+	got, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatalf("read %q: %v", key, err)
+	}
+	if o.Key != key || o.Size != int64(len(got)) {
+		t.Errorf("Get(%q) describes %q of %d bytes, the body has %d", key, o.Key, o.Size, len(got))
+	}
+	return got
+}
+
+func list(t *testing.T, s objstore.Store, prefix string) []string {
+	t.Helper()
+	keys := []string{}
+	for o, err := range s.List(t.Context(), prefix) {
+		if err != nil {
+			t.Fatalf("List(%q): %v", prefix, err)
+		}
+		keys = append(keys, o.Key)
+	}
+	return keys
+}
+
+func testPutGet(t *testing.T, s objstore.Store) {
+	for _, size := range []int{0, 1, 5000, 8<<20 - 1, 8 << 20, 8<<20 + 1, 17 << 20} {
+		content, key := data(1, size), fmt.Sprintf("sizes/%d", size)
+		o := put(t, s, key, content)
+		if o.Key != key || o.Size != int64(size) {
+			t.Errorf("Put of %d bytes returned %q of %d bytes", size, o.Key, o.Size)
+		}
+		if !bytes.Equal(get(t, s, key), content) {
+			t.Errorf("Get of %d bytes: the content differs", size)
+		}
+		st, err := s.Stat(t.Context(), key)
+		if err != nil {
+			t.Fatalf("Stat: %v", err)
+		}
+		if st.Key != key || st.Size != int64(size) || st.Modified.IsZero() || st.Class != "" {
+			t.Errorf("Stat of %d bytes returned %+v", size, st)
+		}
+	}
+}
+
+func testPutReplaces(t *testing.T, s objstore.Store) {
+	put(t, s, "a/k", []byte("the first, which is longer"))
+	put(t, s, "a/k", []byte("second"))
+	if got := get(t, s, "a/k"); string(got) != "second" {
+		t.Errorf("after two puts: %q, want %q", got, "second")
+	}
+	if got := list(t, s, ""); !slices.Equal(got, []string{"a/k"}) {
+		t.Errorf("after two puts: %q", got)
+	}
+}
+
+func testFailedPut(t *testing.T, s objstore.Store) {
+	put(t, s, "a/old", []byte("old"))
+	boom := errors.New("boom")
+	for _, after := range []int{0, 100, 9 << 20, 20 << 20} {
+		for _, key := range []string{"a/old", "a/new", "new/new"} {
+			r := io.MultiReader(bytes.NewReader(make([]byte, after)), iotest.ErrReader(boom))
+			if _, err := s.Put(t.Context(), key, r); !errors.Is(err, boom) {
+				t.Errorf("Put whose data breaks after %d bytes: %v, want %v", after, err, boom)
+			}
+		}
+	}
+	for _, after := range []int{0, 100, 9 << 20} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r := io.MultiReader(bytes.NewReader(make([]byte, after)), readFunc(func([]byte) (int, error) {
+			cancel()
+			return 0, nil
+		}), bytes.NewReader(make([]byte, 9<<20)))
+		if _, err := s.Put(ctx, "a/new", r); !errors.Is(err, context.Canceled) {
+			t.Errorf("Put cancelled after %d bytes: %v, want %v", after, err, context.Canceled)
+		}
+		cancel()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Create(ctx, "a/new", []byte("x")); !errors.Is(err, context.Canceled) {
+		t.Errorf("Create with a cancelled context: %v, want %v", err, context.Canceled)
+	}
+	if got := get(t, s, "a/old"); string(got) != "old" {
+		t.Errorf("after failed puts: %q, want %q", got, "old")
+	}
+	if got := list(t, s, ""); !slices.Equal(got, []string{"a/old"}) {
+		t.Errorf("after failed puts: %q, want only a/old", got)
+	}
+}
+
+type readFunc func([]byte) (int, error)
+
+// Read calls f once and is at its end.
+func (f readFunc) Read(p []byte) (int, error) {
+	f(p)
+	return 0, io.EOF
+}
+
+func testCreate(t *testing.T, s objstore.Store) {
+	if err := s.Create(t.Context(), "m/v1", []byte("one")); err != nil {
+		t.Fatalf("Create: %v", err)
+	}
+	err := s.Create(t.Context(), "m/v1", []byte("two"))
+	if !errors.Is(err, objstore.ErrExist) {
+		t.Errorf("second Create: %v, want ErrExist", err)
+	}
+	if want := "create " + s.Root() + "/m/v1: object exists"; err != nil && err.Error() != want {
+		t.Errorf("second Create: %q, want %q", err, want)
+	}
+	if got := get(t, s, "m/v1"); string(got) != "one" {
+		t.Errorf("after two creates: %q, want %q", got, "one")
+	}
+	if err := s.Create(t.Context(), "m/empty", nil); err != nil {
+		t.Errorf("Create without data: %v", err)
+	}
+	if err := s.Delete(t.Context(), "m/v1"); err != nil {
+		t.Fatalf("Delete: %v", err)
+	}
+	if err := s.Create(t.Context(), "m/v1", []byte("three")); err != nil {
+		t.Errorf("Create after Delete: %v", err)
+	}
+	if got := get(t, s, "m/v1"); string(got) != "three" {
+		t.Errorf("created again: %q, want %q", got, "three")
+	}
+}
+
+func testCreateRace(t *testing.T, s objstore.Store) {
+	const writers = 100
+	for _, key := range []string{"race/1", "race/2", "race/3"} {
+		var winner atomic.Int64
+		var won atomic.Int64
+		var all sync.WaitGroup
+		for i := range writers {
+			all.Go(func() {
+				err := s.Create(t.Context(), key, fmt.Appendf(nil, "writer %d", i))
+				switch {
+				case err == nil:
+					won.Add(1)
+					winner.Store(int64(i))
+				case !errors.Is(err, objstore.ErrExist):
+					t.Errorf("Create: %v, want nil or ErrExist", err)
+				}
+			})
+		}
+		all.Wait()
+		if won.Load() != 1 {
+			t.Fatalf("%d of %d writers won, want 1", won.Load(), writers)
+		}
+		if got, want := string(get(t, s, key)), fmt.Sprintf("writer %d", winner.Load()); got != want {
+			t.Errorf("the object is of %q, the winner was %q", got, want)
+		}
+	}
+}
+
+func testMissing(t *testing.T, s objstore.Store) {
+	ctx := t.Context()
+	check := func(store string) {
+		t.Helper()
+		for _, key := range []string{"no", "no/such/key"} {
+			_, _, errGet := s.Get(ctx, key)
+			_, errStat := s.Stat(ctx, key)
+			_, errRead := s.ReadRanges(ctx, key, []objstore.Range{{Off: 0, Len: 1}})
+			for name, err := range map[string]error{"Get": errGet, "Stat": errStat, "ReadRanges": errRead} {
+				if !errors.Is(err, objstore.ErrNotExist) {
+					t.Errorf("%s: %s(%q): %v, want ErrNotExist", store, name, key, err)
+				}
+				if err != nil && !strings.Contains(err.Error(), objstore.Location(s, key)) {
+					t.Errorf("%s: %s(%q): %q does not name the location", store, name, key, err)
+				}
+			}
+			if err := s.Delete(ctx, key); err != nil {
+				t.Errorf("%s: Delete(%q): %v", store, key, err)
+			}
+		}
+		if got := list(t, s, "no"); len(got) != 0 {
+			t.Errorf("%s: List gives %q", store, got)
+		}
+	}
+	check("empty store")
+	put(t, s, "some/key", nil)
+	check("store with a key")
+	// A folder of keys is no key.
+	if _, err := s.Stat(ctx, "some"); !errors.Is(err, objstore.ErrNotExist) {
+		t.Errorf("Stat of a folder: %v, want ErrNotExist", err)
+	}
+	if _, _, err := s.Get(ctx, "some"); !errors.Is(err, objstore.ErrNotExist) {
+		t.Errorf("Get of a folder: %v, want ErrNotExist", err)
+	}
+	if err := s.Delete(ctx, "some"); err != nil {
+		t.Errorf("Delete of a folder: %v", err)
+	}
+	if got := list(t, s, ""); !slices.Equal(got, []string{"some/key"}) {
+		t.Errorf("List: %q, want some/key", got)
+	}
+}
+
+func testHostileKeys(t *testing.T, s objstore.Store) {
+	keys := []string{
+		`a b/c  d`,
+		`quotes/'single' "double"`,
+		`url/%2F%00?x=1&y=2#z+w`,
+		`unicode/Ünïcode-表-🧊`,
+		`glob/[a-z]*{b,c}`,
+		`dots/...`,
+		`dots/..a`,
+		`dots/a..`,
+		`c=1/d=2=3/-_.~!()`,
+		`back\slash`,
+		`<xml>&amp;/]]>`,
+		strings.Repeat("long/", 60) + strings.Repeat("x", 200),
+	}
+	for i, key := range keys {
+		put(t, s, key, fmt.Appendf(nil, "content %d", i))
+	}
+	for i, key := range keys {
+		want := fmt.Sprintf("content %d", i)
+		if got := string(get(t, s, key)); got != want {
+			t.Errorf("Get(%q): %q, want %q", key, got, want)
+		}
+		got, err := s.ReadRanges(t.Context(), key, []objstore.Range{{Off: 8, Len: 1}})
+		if err != nil || string(got[0]) != want[8:9] {
+			t.Errorf("ReadRanges(%q): %q, %v", key, got, err)
+		}
+	}
+	slices.Sort(keys)
+	if got := list(t, s, ""); !slices.Equal(got, keys) {
+		t.Errorf("List gives\n%q, want\n%q", got, keys)
+	}
+	if err := s.Delete(t.Context(), keys...); err != nil {
+		t.Fatalf("Delete: %v", err)
+	}
+	if got := list(t, s, ""); len(got) != 0 {
+		t.Errorf("after Delete: %q", got)
+	}
+}
+
+func testRefusedKeys(t *testing.T, s objstore.Store) {
+	ctx := t.Context()
+	for _, key := range []string{
+		"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/..", "a/../b", "a/../../b", "./a", "a/.", "a/./b",
+		"zero\x00byte", "not utf-8 \xff",
+	} {
+		_, errPut := s.Put(ctx, key, strings.NewReader("x"))
+		errCreate := s.Create(ctx, key, nil)
+		_, _, errGet := s.Get(ctx, key)
+		_, errRead := s.ReadRanges(ctx, key, nil)
+		_, errStat := s.Stat(ctx, key)
+		errDelete := s.Delete(ctx, "a", key)
+		for name, err := range map[string]error{"Put": errPut, "Create": errCreate, "Get": errGet,
+			"ReadRanges": errRead, "Stat": errStat, "Delete": errDelete} {
+			if !errors.Is(err, objstore.ErrOutside) {
+				t.Errorf("%s(%q): %v, want ErrOutside", name, key, err)
+			}
+		}
+	}
+	for _, prefix := range []string{"/", "../", "..", "a/../b", "a//"} {
+		for _, err := range s.List(ctx, prefix) {
+			if !errors.Is(err, objstore.ErrOutside) {
+				t.Errorf("List(%q): %v, want ErrOutside", prefix, err)
+			}
+		}
+	}
+}
+
+func testList(t *testing.T, s objstore.Store) {
+	for _, key := range []string{"b", "a/c/d", "ab", "a/b", "a-b", "a.c", "a/c-d", "B", "a/ü", "c/x/y/z"} {
+		put(t, s, key, []byte(key))
+	}
+	for prefix, want := range map[string][]string{
+		"":       {"B", "a-b", "a.c", "a/b", "a/c-d", "a/c/d", "a/ü", "ab", "b", "c/x/y/z"},
+		"a":      {"a-b", "a.c", "a/b", "a/c-d", "a/c/d", "a/ü", "ab"},
+		"a/":     {"a/b", "a/c-d", "a/c/d", "a/ü"},
+		"a/c":    {"a/c-d", "a/c/d"},
+		"a/c/":   {"a/c/d"},
+		"a/b":    {"a/b"},
+		"a/b/":   {},
+		"c/x/y/": {"c/x/y/z"},
+		"c/x":    {"c/x/y/z"},
+		"zz":     {},
+		"zz/y/":  {},
+	} {
+		if got := list(t, s, prefix); !slices.Equal(got, want) {
+			t.Errorf("List(%q): %q, want %q", prefix, got, want)
+		}
+	}
+	var sizes int64
+	for o, err := range s.List(t.Context(), "a/") {
+		if err != nil || o.Modified.IsZero() || o.Class != "" {
+			t.Errorf("List: %+v, %v", o, err)
+		}
+		sizes += o.Size
+	}
+	if sizes != 3+5+5+4 {
+		t.Errorf("sizes in a listing sum to %d, want 17", sizes)
+	}
+	n := 0
+	for range s.List(t.Context(), "") {
+		if n++; n == 2 {
+			break
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, err := range s.List(ctx, "") {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("List with a cancelled context: %v, want %v", err, context.Canceled)
+		}
+	}
+}
+
+func testReadRanges(t *testing.T, s objstore.Store) {
+	const size = 2 << 20
+	content := data(2, size)
+	put(t, s, "r/o", content)
+	put(t, s, "r/empty", nil)
+	for _, test := range []struct {
+		name   string
+		ranges []objstore.Range
+	}{
+		{"none", nil},
+		{"one", []objstore.Range{{Off: 10, Len: 20}}},
+		{"whole", []objstore.Range{{Off: 0, Len: size}}},
+		{"last byte", []objstore.Range{{Off: size - 1, Len: 1}}},
+		{"empty", []objstore.Range{{Off: 5, Len: 0}}},
+		{"empty among others", []objstore.Range{{Off: 900, Len: 9}, {Off: 5, Len: 0}, {Off: 7, Len: 7}}},
+		{"backwards", []objstore.Range{{Off: 1 << 20, Len: 7}, {Off: 500, Len: 500}, {Off: 0, Len: 4}}},
+		{"neighbours", []objstore.Range{{Off: 0, Len: 100}, {Off: 100, Len: 100}, {Off: 250, Len: 100}}},
+		{"far apart", []objstore.Range{{Off: 0, Len: 100}, {Off: 1 << 20, Len: 100}, {Off: size - 100, Len: 100}}},
+		{"twice the same", []objstore.Range{{Off: 77, Len: 33}, {Off: 77, Len: 33}}},
+		{"overlapping", []objstore.Range{{Off: 0, Len: 1000}, {Off: 500, Len: 1000}, {Off: 600, Len: 10}}},
+		{"one within another", []objstore.Range{{Off: 600, Len: 10}, {Off: 0, Len: size}, {Off: 1 << 20, Len: 5}}},
+	} {
+		got, err := s.ReadRanges(t.Context(), "r/o", test.ranges)
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		if len(got) != len(test.ranges) {
+			t.Errorf("%s: %d results for %d ranges", test.name, len(got), len(test.ranges))
+			continue
+		}
+		for i, r := range test.ranges {
+			if !bytes.Equal(got[i], content[r.Off:r.Off+r.Len]) {
+				t.Errorf("%s: range %d (%d bytes at %d) has %d bytes, and others", test.name, i, r.Len, r.Off, len(got[i]))
+			}
+		}
+	}
+	for _, test := range []struct {
+		name, key string
+		r         objstore.Range
+	}{
+		{"beyond the end", "r/o", objstore.Range{Off: size, Len: 1}},
+		{"far beyond the end", "r/o", objstore.Range{Off: 1 << 50, Len: 1 << 50}},
+		{"over the end", "r/o", objstore.Range{Off: size - 10, Len: 11}},
+		{"huge", "r/o", objstore.Range{Off: 0, Len: 1 << 55}},
+		{"overflow", "r/o", objstore.Range{Off: math.MaxInt64 - 5, Len: 10}},
+		{"negative offset", "r/o", objstore.Range{Off: -1, Len: 10}},
+		{"negative length", "r/o", objstore.Range{Off: 10, Len: -1}},
+		{"of nothing", "r/empty", objstore.Range{Off: 0, Len: 1}},
+	} {
+		if _, err := s.ReadRanges(t.Context(), test.key, []objstore.Range{{Off: 0, Len: 0}, test.r}); !errors.Is(err, objstore.ErrCorrupt) {
+			t.Errorf("%s: %v, want ErrCorrupt", test.name, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.ReadRanges(ctx, "r/o", []objstore.Range{{Off: 0, Len: 1}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("ReadRanges with a cancelled context: %v, want %v", err, context.Canceled)
+	}
+}
+
+func testLargeRanges(t *testing.T, s objstore.Store) {
+	const size = 20 << 20
+	content := data(3, size)
+	put(t, s, "large", content)
+	var ranges []objstore.Range
+	for off := int64(0); off < size; off += 64 << 10 { // neighbours, together more than one request reads
+		ranges = append(ranges, objstore.Range{Off: off, Len: 60 << 10})
+	}
+	ranges = append(ranges, objstore.Range{Off: 1, Len: size - 2}, objstore.Range{Off: 12 << 20, Len: 8 << 20})
+	got, err := s.ReadRanges(t.Context(), "large", ranges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range ranges {
+		if !bytes.Equal(got[i], content[r.Off:r.Off+r.Len]) {
+			t.Fatalf("range %d (%d bytes at %d) differs", i, r.Len, r.Off)
+		}
+	}
+}
+
+func testDelete(t *testing.T, s objstore.Store) {
+	for _, key := range []string{"d/1", "d/2", "d/e/3", "k"} {
+		put(t, s, key, []byte("x"))
+	}
+	if err := s.Delete(t.Context()); err != nil {
+		t.Errorf("Delete of nothing: %v", err)
+	}
+	if err := s.Delete(t.Context(), "d/1", "d/none", "d/e/3", "d/1"); err != nil {
+		t.Errorf("Delete: %v", err)
+	}
+	if got := list(t, s, ""); !slices.Equal(got, []string{"d/2", "k"}) {
+		t.Errorf("after Delete: %q, want d/2 and k", got)
+	}
+	if _, _, err := s.Get(t.Context(), "d/1"); !errors.Is(err, objstore.ErrNotExist) {
+		t.Errorf("Get after Delete: %v, want ErrNotExist", err)
+	}
+	put(t, s, "d/e", []byte("x")) // the folder d/e is gone, so that its name is free
+	if got := list(t, s, "d/e"); !slices.Equal(got, []string{"d/e"}) {
+		t.Errorf("List: %q, want d/e", got)
+	}
+}
+
+func testBodyContext(t *testing.T, s objstore.Store) {
+	content := data(4, 16<<20)
+	put(t, s, "body", content)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	body, _, err := s.Get(ctx, "body")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 1000)
+	if _, err := io.ReadFull(body, first); err != nil || !bytes.Equal(first, content[:1000]) {
+		t.Errorf("the first bytes: %v", err)
+	}
+	cancel()
+	if n, err := io.Copy(io.Discard, body); !errors.Is(err, context.Canceled) {
+		t.Errorf("reading on after the context ended: %d bytes, %v, want %v", n, err, context.Canceled)
+	}
+	if err := body.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if _, err := body.Read(first); err == nil || err == io.EOF {
+		t.Errorf("Read after Close: %v, want an error", err)
+	}
+}
+
+func testPutDelete(t *testing.T, s objstore.Store) {
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			key := fmt.Sprintf("same/folder/%d", i)
+			for range 15 {
+				if _, err := s.Put(t.Context(), key, strings.NewReader(key)); err != nil {
+					t.Errorf("Put: %v", err)
+				}
+				if got := string(get(t, s, key)); got != key {
+					t.Errorf("Get: %q, want %q", got, key)
+				}
+				for _, err := range s.List(t.Context(), "same/") {
+					if err != nil {
+						t.Errorf("List: %v", err)
+					}
+				}
+				if err := s.Delete(t.Context(), key); err != nil {
+					t.Errorf("Delete: %v", err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if got := list(t, s, ""); len(got) != 0 {
+		t.Errorf("after all was deleted: %q", got)
+	}
+}
+
+func testLocations(t *testing.T, s objstore.Store) {
+	location := objstore.Location(s, "a/b c")
+	if location != s.Root()+"/a/b c" {
+		t.Errorf("Location: %q", location)
+	}
+	if key, err := objstore.Key(s, location); key != "a/b c" || err != nil {
+		t.Errorf("Key(%q): %q, %v", location, key, err)
+	}
+	for _, outside := range []string{
+		"", "a/b", s.Root(), s.Root() + "/", s.Root() + "x/a", s.Root() + "/../a", s.Root() + "/a/../b",
+		"s3://other-bucket/a", "file:///etc/passwd", "/etc/passwd",
+	} {
+		if key, err := objstore.Key(s, outside); !errors.Is(err, objstore.ErrOutside) {
+			t.Errorf("Key(%q): %q, %v, want ErrOutside", outside, key, err)
+		}
+	}
+}
+
+func testProbe(t *testing.T, s objstore.Store) {
+	for range 2 {
+		if err := s.Probe(t.Context()); err != nil {
+			t.Fatalf("Probe: %v", err)
+		}
+	}
+	if got := list(t, s, ""); len(got) != 0 {
+		t.Errorf("Probe left %q", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Probe(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Probe with a cancelled context: %v, want %v", err, context.Canceled)
+	}
+}
