@@ -1,12 +1,27 @@
 // Package digest is the order-independent digest of a table's rows: the sum modulo 2^128 of the
 // 128-bit xxh3 of each row's COPY-binary tuple, and the number of rows. Because addition
-// commutes, it can be taken in parallel and survives compaction. Array values are hashed without
-// their null flag and element OID, which differ between databases for equal values.
+// commutes, it can be taken in parallel and survives compaction.
+//
+// What is hashed of a tuple is, for each field, its int32 length and its bytes, as PostgreSQL sent
+// them; the int16 field count is not. Two things are taken out of an array value, since they differ
+// between databases, or between a value and its text, where the values are equal:
+//
+//   - bytes 4 to 12, the null flag and the element OID. The field's length is hashed as it was
+//     sent, with those eight bytes counted.
+//   - in a float4[] or float8[] that is stored as exact text (several dimensions, or a lower bound
+//     other than 1), the bits of a NaN: the text has one NaN only, so 7fc00000 and
+//     7ff8000000000000 are hashed for every one.
 //
 // It guards against mistakes and decay, not against forgery.
 package digest
 
-import "frostline/coltype"
+import (
+	"encoding/hex"
+	"fmt"
+	"math/bits"
+	"strconv"
+	"strings"
+)
 
 // Digest is the sum and the count. The zero value is the digest of no rows.
 type Digest struct {
@@ -15,23 +30,39 @@ type Digest struct {
 }
 
 // Add adds the rows of e.
-func (d *Digest) Add(e Digest) { panic("stub") }
-
-// String is "xxh3-128:<32 hex digits>:<rows>".
-func (d Digest) String() string { panic("stub") }
-
-// Parse reads what String prints.
-func Parse(s string) (Digest, error) { panic("stub") }
-
-// Hasher hashes tuples of one column list. It serves one goroutine.
-type Hasher struct {
-	Digest Digest
+func (d *Digest) Add(e Digest) {
+	var carry uint64
+	d.Lo, carry = bits.Add64(d.Lo, e.Lo, 0)
+	d.Hi, _ = bits.Add64(d.Hi, e.Hi, carry)
+	d.Rows += e.Rows
 }
 
-// NewHasher is a hasher for tuples with these columns in this order.
-func NewHasher(cols []coltype.Column) *Hasher { panic("stub") }
+const prefix = "xxh3-128:"
 
-// Tuple adds one row: the tuple as COPY binary has it after its int16 field count, that is for each
-// field an int32 length (-1 for NULL) and the bytes. The tuple must be well formed; one that is
-// not panics with an index out of range at the worst and is the caller's fault.
-func (h *Hasher) Tuple(fields []byte) { panic("stub") }
+// String is "xxh3-128:<32 hex digits>:<rows>".
+func (d Digest) String() string {
+	return fmt.Sprintf("%s%016x%016x:%d", prefix, d.Hi, d.Lo, d.Rows)
+}
+
+// Parse reads what String prints, and nothing else.
+func Parse(s string) (Digest, error) {
+	rest, ok := strings.CutPrefix(s, prefix)
+	if !ok {
+		return Digest{}, fmt.Errorf("parse digest %q: it does not start with %q", s, prefix)
+	}
+	sum, rows, ok := strings.Cut(rest, ":")
+	if b, err := hex.DecodeString(sum); !ok || err != nil || len(b) != 16 {
+		return Digest{}, fmt.Errorf("parse digest %q: want 32 hex digits, a colon and the row count", s)
+	}
+	n, err := strconv.ParseInt(rows, 10, 64)
+	if err != nil || n < 0 {
+		return Digest{}, fmt.Errorf("parse digest %q: %q is not a row count", s, rows)
+	}
+	d := Digest{Rows: n}
+	d.Hi, _ = strconv.ParseUint(sum[:16], 16, 64) // 16 hex digits, checked above
+	d.Lo, _ = strconv.ParseUint(sum[16:], 16, 64)
+	if d.String() != s {
+		return Digest{}, fmt.Errorf("parse digest %q: it is not in the form that is printed, %s", s, d)
+	}
+	return d, nil
+}

@@ -2,76 +2,120 @@
 // I/O of its own and holds no connection.
 //
 // A binary stream is a 19-byte header (signature, flags, extension length), one tuple per row, then
-// an int16 -1 trailer. Decoding is strict: a short field, a count larger than the bytes left, or
-// a missing trailer is [ErrCorrupt]. Values are never truncated or rounded.
+// an int16 -1 trailer. Decoding is strict: a short field, a count larger than the bytes left, a value
+// outside its type's range, a missing trailer or bytes after it is [ErrCorrupt]. Values are never
+// truncated or rounded: a cell that its typed column cannot hold is NULL there and stands as exact
+// text in the side column [coltype.ExactName]. What is decoded is encoded again to the same bytes,
+// so that digests taken of the stream and of the batches are equal.
 //
-// A Decoder and an Encoder each serve one goroutine; the caller releases the batches.
+// A Decoder and an Encoder each serve one goroutine; the caller releases the batches. Memory is
+// bounded by DecodeOptions plus the longest tuple, whatever lengths a hostile stream announces.
 package pgcopy
 
 import (
 	"errors"
-	"io"
-
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
+	"strings"
 
 	"frostline/coltype"
-	"frostline/digest"
 )
 
 // ErrCorrupt is wrapped by every refusal of a stream.
 var ErrCorrupt = errors.New("corrupt COPY stream")
-
-// SelectList is the select list that a copy out uses: quoted names, col::text where the wire form
-// asks for it, in the order of cols. alias, when not empty, qualifies each.
-func SelectList(cols []coltype.Column, alias string) string { panic("stub") }
-
-// InsertColumns is the quoted column list of COPY … FROM: cols without the generated ones.
-func InsertColumns(cols []coltype.Column) string { panic("stub") }
-
-// Decoder is an io.Writer-fed or reader-fed decoder of a COPY binary stream.
-type Decoder struct{}
-
-// DecodeOptions bound a batch.
-type DecodeOptions struct {
-	Rows  int              // rows a batch, default 20480
-	Bytes int64            // stream bytes a batch, default 16 MiB: wide rows make short batches
-	Alloc memory.Allocator // default memory.DefaultAllocator
-}
-
-// NewDecoder reads the stream r of rows with the columns of s, in that order. Batches have the
-// schema s.Arrow(), the side column included.
-func NewDecoder(r io.Reader, s coltype.Schema, o DecodeOptions) *Decoder { panic("stub") }
-
-// Next is the next batch, or io.EOF after the trailer. The caller releases the batch.
-func (d *Decoder) Next() (arrow.RecordBatch, error) { panic("stub") }
-
-// Digest is of all rows decoded so far.
-func (d *Decoder) Digest() digest.Digest { panic("stub") }
-
-// Encoder turns batches back into COPY binary tuples.
-type Encoder struct{}
-
-// NewEncoder encodes batches whose columns are those of s.Arrow() (by position).
-func NewEncoder(s coltype.Schema) (*Encoder, error) { panic("stub") }
-
-// DigestBatch adds the batch's rows to the digest, encoding each as PostgreSQL sent it.
-func (e *Encoder) DigestBatch(b arrow.RecordBatch) error { panic("stub") }
-
-// Digest is of all batches given to DigestBatch.
-func (e *Encoder) Digest() digest.Digest { panic("stub") }
-
-// AppendBinary appends the tuples of b for COPY … FROM STDIN (FORMAT binary), generated columns left out.
-func (e *Encoder) AppendBinary(dst []byte, b arrow.RecordBatch) ([]byte, error) { panic("stub") }
-
-// AppendText appends the lines of b for COPY … FROM STDIN (FORMAT text), generated columns left out.
-func (e *Encoder) AppendText(dst []byte, b arrow.RecordBatch) ([]byte, error) { panic("stub") }
-
-// NeedsText reports whether the loaded columns must go through text COPY: one of them is WireText.
-func NeedsText(s coltype.Schema) bool { panic("stub") }
 
 // BinaryHeader and BinaryTrailer frame a binary stream.
 var (
 	BinaryHeader  = []byte("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00")
 	BinaryTrailer = []byte{0xff, 0xff}
 )
+
+// SelectList is the select list that a copy out uses: quoted names in the order of cols, as exact
+// text where the wire form asks for it. alias, when not empty, qualifies each; it is quoted too.
+//
+// Exact text comes from the type's output function, by format('%s'), and not from a cast to text: a
+// cast may have a function of its own that prints something else (inet's appends the netmask, and
+// CREATE CAST allows any). An array is printed by array_out and read as text[], which keeps its shape;
+// where its delimiter is not a comma (box), its elements are cast.
+func SelectList(cols []coltype.Column, alias string) string {
+	var b strings.Builder
+	for i, c := range cols {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		name := quote(c.Name)
+		if alias != "" {
+			name = quote(alias) + "." + name
+		}
+		switch {
+		case c.Type.Wire != coltype.WireText && !textList(c.Type):
+			b.WriteString(name)
+		case c.Type.Kind != coltype.List:
+			// IS DISTINCT FROM NULL: a composite whose fields are all NULL IS NULL, but is a value.
+			b.WriteString("CASE WHEN " + name + " IS DISTINCT FROM NULL THEN pg_catalog.format('%s', " + name + ") END")
+		case delimiter(c.Type) == ',':
+			b.WriteString("((" + name + ")::pg_catalog.text)::pg_catalog.text[]")
+		default:
+			b.WriteString("(" + name + ")::pg_catalog.text[]")
+		}
+	}
+	return b.String()
+}
+
+// InsertColumns is the quoted column list of COPY … FROM: cols without the generated ones.
+func InsertColumns(cols []coltype.Column) string {
+	var names []string
+	for _, c := range cols {
+		if !c.Generated {
+			names = append(names, quote(c.Name))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// NeedsText reports whether the loaded columns must go through text COPY: one of them travels as
+// text, or is an array whose element OID is particular to a database (enum, domain, extension types).
+func NeedsText(s coltype.Schema) bool {
+	for _, c := range s.Columns {
+		if c.Generated {
+			continue
+		}
+		if c.Type.Wire == coltype.WireText || textList(c.Type) {
+			return true
+		}
+		if c.Type.Kind == coltype.List && elementOID(*c.Type.Elem) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func quote(ident string) string { return `"` + strings.ReplaceAll(ident, `"`, `""`) + `"` }
+
+// textList tells whether t is an array that travels as text[].
+func textList(t coltype.Type) bool {
+	return t.Kind == coltype.List && (t.Wire == coltype.WireText || t.Elem != nil && t.Elem.Wire == coltype.WireText)
+}
+
+// delimiter is what separates the elements of t's literals.
+func delimiter(t coltype.Type) byte {
+	if t.Delim == "" {
+		return ','
+	}
+	return t.Delim[0]
+}
+
+// builtin are the OIDs of element types, the same in every database (src/include/catalog/pg_type.dat).
+var builtin = map[string]uint32{
+	"bool": 16, "bytea": 17, "name": 19, "int8": 20, "int2": 21, "int4": 23, "text": 25, "oid": 26,
+	"json": 114, "xml": 142, "float4": 700, "float8": 701, "bpchar": 1042, "varchar": 1043,
+	"date": 1082, "time": 1083, "timestamp": 1114, "timestamptz": 1184, "numeric": 1700, "uuid": 2950,
+	"jsonb": 3802,
+}
+
+// elementOID is the OID that array_recv expects of an element of type t, or 0 when it is not the same
+// in every database. format_type qualifies the names of types outside pg_catalog, domains among them.
+func elementOID(t coltype.Type) uint32 {
+	if strings.Contains(t.Name, ".") {
+		return 0
+	}
+	return builtin[t.Base]
+}
