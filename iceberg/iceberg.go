@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"frostline/coltype"
-	"frostline/objstore"
 )
 
 // Errors, found with errors.Is.
@@ -32,40 +31,15 @@ var (
 	ErrCorrupt        = errors.New("corrupt Iceberg metadata")
 )
 
-// Catalog is the path catalog over one warehouse.
-type Catalog struct{}
-
-// NewCatalog is the catalog of the warehouse s.
-func NewCatalog(s objstore.Store) *Catalog { panic("stub") }
-
-// TableKey is the key of a table's folder in the warehouse.
-func TableKey(schema, table string) string {
-	return objstore.Segment(schema) + "/" + objstore.Segment(table)
-}
-
-// PartitionKey is the key of an archive path: TableKey and "<column>=<value>".
-func PartitionKey(schema, table, partition string) string { panic("stub") }
-
-// PartitionName is "<column>=<value>", as it stands in the JSON results and in properties.
-func PartitionName(column, value string) string { return column + "=" + value }
-
-// SplitPath takes a location or key of an archive path or of a table apart: the table's key and the
-// partition name, "" when the location is the table's own. ErrOutside as objstore.Key.
-func (c *Catalog) SplitPath(ctx context.Context, location string) (tableKey, partition string, err error) {
-	panic("stub")
-}
-
 // PartitionSpec is the Iceberg partitioning of a table: a transform of one column, or none.
 type PartitionSpec struct {
 	Column    string `json:"column,omitempty"`
 	Transform string `json:"transform,omitempty"` // "year", "month", "day", "identity", "truncate[W]"; "" is unpartitioned
 }
 
-// Tuple is the transform's value for v (nil for NULL), as the Iceberg spec computes it: two values go
-// to one data file only when their tuples are equal. It is comparable.
-func (p PartitionSpec) Tuple(v *coltype.Value) (Tuple, error) { panic("stub") }
-
-// Tuple is a partition value: Null, or Int for year, month, day, or Value's text for identity.
+// Tuple is a partition value: Null, or Int for year, month, day, and for identity and truncate of booleans,
+// integers, floats (their bits), dates and times; Str for decimals ("digits/scale"), strings, binaries and uuids.
+// Two tuples of one PartitionSpec are the same Iceberg partition value when they are ==.
 type Tuple struct {
 	Null bool
 	Int  int64
@@ -79,44 +53,6 @@ type TableSpec struct {
 	Partition     PartitionSpec
 	Properties    map[string]string // source.schema, source.table, source.partition_column …
 }
-
-// Ensure creates the table, or evolves it to hold Columns: new ones are added, missing ones stay for the old
-// files, int→long, float→double and wider decimals are promoted, a rename (same AttNum) is a rename. Any other
-// change keeps the old field and adds a new one. It returns the loaded table, whose Schema has the ids.
-func (c *Catalog) Ensure(ctx context.Context, spec TableSpec) (*Table, error) { panic("stub") }
-
-// Load loads the newest version of the table at key, or ErrNoTable.
-func (c *Catalog) Load(ctx context.Context, key string) (*Table, error) { panic("stub") }
-
-// Table is one loaded version of a table; it does not change.
-type Table struct{}
-
-// Key is the table's key in the warehouse.
-func (t *Table) Key() string { panic("stub") }
-
-// Location is the table's absolute location.
-func (t *Table) Location() string { panic("stub") }
-
-// MetadataLocation is the absolute location of the loaded vN.metadata.json.
-func (t *Table) MetadataLocation() string { panic("stub") }
-
-// UUID is the table's UUID.
-func (t *Table) UUID() string { panic("stub") }
-
-// Schema is the current schema with field ids and PostgreSQL types (kept in the property frostline.columns).
-func (t *Table) Schema() coltype.Schema { panic("stub") }
-
-// SchemaID is the current schema's id.
-func (t *Table) SchemaID() int { panic("stub") }
-
-// Spec is the table's partitioning.
-func (t *Table) Spec() PartitionSpec { panic("stub") }
-
-// Properties are the table's properties.
-func (t *Table) Properties() map[string]string { panic("stub") }
-
-// SnapshotID is the current snapshot's, 0 without one.
-func (t *Table) SnapshotID() int64 { panic("stub") }
 
 // Partition is what the table says of one archived partition. It is one property,
 // frostline.partition.<name>, set in the commit that adds the files.
@@ -134,12 +70,6 @@ type Partition struct {
 	SchemaID   int       `json:"schema_id"`
 	ArchivedAt time.Time `json:"archived_at"`
 }
-
-// Partitions are the archived partitions, by name in byte order.
-func (t *Table) Partitions() []Partition { panic("stub") }
-
-// Partition is one of them, or ErrNoPartition.
-func (t *Table) Partition(name string) (Partition, error) { panic("stub") }
 
 // DataFile is a written file to be committed.
 type DataFile struct {
@@ -168,16 +98,6 @@ type Commit struct {
 	Record func(ctx context.Context, snapshotID int64, schemaID int) error
 }
 
-// Commit makes one snapshot of it, and is safe against other writers: on a conflict or an error the table is
-// reloaded, the run id looked for, and the commit made again on the new version. It returns the
-// table that holds the partition. After a conflict with a writer of the same partition it is ErrPartitionExists.
-func (c *Catalog) Commit(ctx context.Context, tableKey string, m Commit) (*Table, error) {
-	panic("stub")
-}
-
-// RecordKey is the key, below the table's, of the record that a run writes before it commits.
-func RecordKey(partition, runID string) string { panic("stub") }
-
 // PlanFile is one data file of a plan, with bounds by field id (promotion-aware).
 type PlanFile struct {
 	Location    string
@@ -190,12 +110,6 @@ type PlanPartition struct {
 	Name   string
 	Bounds map[int]coltype.Bounds // what the partition's tuples imply for the source column; empty if nothing
 	Files  []PlanFile             // by location
-}
-
-// Plan lists the data files of a snapshot (0: the current one) by partition in name order. Manifests are decoded once
-// and cached by path. It is the caller who prunes.
-func (c *Catalog) Plan(ctx context.Context, t *Table, snapshotID int64) ([]PlanPartition, error) {
-	panic("stub")
 }
 
 // Record is schema_snapshot.json: the source's definition and the proof.
@@ -249,9 +163,4 @@ type RecordFile struct {
 	Rows   int64  `json:"rows"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"` // hex
-}
-
-// ReadRecord reads the record of an archived partition; ErrCorrupt when it does not fit p.
-func (c *Catalog) ReadRecord(ctx context.Context, t *Table, p Partition) (*Record, error) {
-	panic("stub")
 }
