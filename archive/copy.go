@@ -1,0 +1,134 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"frostline/coltype"
+	"frostline/digest"
+	"frostline/iceberg"
+	"frostline/pgcopy"
+	"frostline/postgres"
+)
+
+// Below workerBytes of heap a further worker costs more than it saves.
+const workerBytes = 32 << 20
+
+// written is what a copy has put into the store.
+type written struct {
+	mu     sync.Mutex
+	files  []file
+	keys   []string // of every file begun, finished or not
+	digest digest.Digest
+	lsn    string    // of the snapshot
+	taken  time.Time // of the snapshot
+}
+
+func (w *written) bytes() (n int64) {
+	for _, f := range w.files {
+		n += f.info.Bytes
+	}
+	return n
+}
+
+// ensure makes the Iceberg table hold the source's columns, and gives this run's schema its field ids.
+func (a *Archiver) ensure(ctx context.Context, p *plan) error {
+	t, err := a.Catalog.Ensure(ctx, iceberg.TableSpec{
+		Schema: p.table.Name.Schema, Table: p.table.Name.Table,
+		Columns: p.table.Columns, Partition: p.spec,
+		Properties: map[string]string{
+			"source.schema": p.table.Name.Schema, "source.table": p.table.Name.Table,
+			"source.partition_column": p.req.Column,
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("archive %s: %w", p.label(), err)
+	}
+	p.spec = t.Spec()
+	p.schema = t.Schema()
+	all := p.schema.Columns
+	p.schema.Columns = nil
+	for _, c := range p.table.Columns {
+		i := indexColumn(all, c)
+		if i < 0 {
+			return fmt.Errorf("archive %s: column %s has no field in the Iceberg table; nothing was copied", p.label(), postgres.Quote(c.Name))
+		}
+		c.FieldName, c.FieldID, c.ElemID = all[i].FieldName, all[i].FieldID, all[i].ElemID
+		p.schema.Columns = append(p.schema.Columns, c)
+	}
+	return nil
+}
+
+func indexColumn(cols []coltype.Column, c coltype.Column) int {
+	for i, f := range cols {
+		if f.AttNum == c.AttNum && f.Name == c.Name {
+			return i
+		}
+	}
+	return -1
+}
+
+// copy streams the partition from one exported snapshot into data files, several workers over
+// ctid ranges at once. It returns what it has written also when err is not nil.
+func (a *Archiver) copy(ctx context.Context, p *plan) (*written, error) {
+	w := &written{}
+	snap, err := a.DB.Snapshot(ctx)
+	if err != nil {
+		return w, fmt.Errorf("copy %s: %w", p.label(), err)
+	}
+	defer snap.Close()
+	w.lsn, w.taken = snap.LSN, snap.Time
+
+	conds, err := a.ranges(ctx, p, snap)
+	if err != nil {
+		return w, fmt.Errorf("copy %s: %w", p.label(), err)
+	}
+	a.Progress.Begin("copy", -1)
+	defer a.Progress.End()
+	g, ctx := errgroup.WithContext(ctx)
+	for i, cond := range conds {
+		g.Go(func() error {
+			files := a.newFileSet(p, w, i)
+			d, err := a.stream(p, func(out io.Writer) (int64, error) {
+				return snap.CopyOut(ctx, p.query(p.schema, cond), out)
+			}, files.write)
+			if err != nil {
+				files.abort()
+				return fmt.Errorf("copy %s: %w", p.label(), err)
+			}
+			if err := files.close(); err != nil {
+				return fmt.Errorf("copy %s: %w", p.label(), err)
+			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.digest.Add(d)
+			return nil
+		})
+	}
+	return w, g.Wait()
+}
+
+func (a *Archiver) ranges(ctx context.Context, p *plan, snap *postgres.Snapshot) ([]string, error) {
+	oid, bytes := p.table.OID, p.table.Bytes
+	if p.leaf != nil {
+		oid, bytes = p.leaf.OID, p.leaf.Bytes
+	}
+	n := min(a.Workers, int(bytes/workerBytes)+1)
+	return snap.CtidRanges(ctx, oid, n)
+}
+
+// stream is the digest of what copyOut sends, whose batches also go to sink, nil for none.
+func (a *Archiver) stream(p *plan, copyOut func(io.Writer) (int64, error), sink func(batch) error) (digest.Digest, error) {
+	return pgcopy.Stream(p.schema, pgcopy.DecodeOptions{Rows: a.BatchRows}, copyOut, func(b batch) error {
+		a.Progress.Add(b.NumRows(), 0)
+		if sink == nil {
+			return nil
+		}
+		return sink(b)
+	})
+}

@@ -1,0 +1,186 @@
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"frostline/digest"
+	"frostline/iceberg"
+	"frostline/objstore"
+	"frostline/postgres"
+)
+
+// plan is everything that a run decides before it acts.
+type plan struct {
+	req       Request
+	source    string // location of the archive path
+	tableKey  string
+	partition iceberg.Partition
+	record    *iceberg.Record
+	digest    digest.Digest
+	def       *postgres.Definition
+	target    postgres.Name // staging
+	parent    postgres.Name // what it is attached to
+	final     postgres.Name // the leaf's name
+	attached  bool          // final is a partition of parent already
+	full      bool          // the staging table was there, without checkpoints: it must prove equal as it is
+	resumed   int           // units that an earlier run has loaded
+}
+
+func (p *plan) label() string { return p.source + " to " + p.target.String() }
+
+// plan reads the archived partition's record and looks at the target.
+func (r *Restorer) plan(ctx context.Context, req Request) (*plan, error) {
+	if req.SourcePath == "" {
+		return nil, fmt.Errorf("restore: %w: --source-path is missing", ErrBadInput)
+	}
+	if req.NoCreate && req.Unlogged {
+		return nil, fmt.Errorf("restore: %w: --unlogged is for a table that restore creates, --no-create says that it does not", ErrBadInput)
+	}
+	p := &plan{req: req, target: req.Target}
+	if err := r.readArchive(ctx, p); err != nil {
+		return nil, fmt.Errorf("restore %s: %w", req.SourcePath, err)
+	}
+	if err := p.names(); err != nil {
+		return nil, fmt.Errorf("restore %s: %w", req.SourcePath, err)
+	}
+	if req.Attach {
+		if err := r.lookAtParent(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (r *Restorer) readArchive(ctx context.Context, p *plan) error {
+	tableKey, name, err := r.Catalog.SplitPath(ctx, p.req.SourcePath)
+	if err != nil {
+		return err
+	}
+	t, err := r.Catalog.Load(ctx, tableKey)
+	if err != nil {
+		return err
+	}
+	if name == "" {
+		return fmt.Errorf("%w: it is the whole table; name one of its partitions: %s", ErrBadInput, partitionNames(t))
+	}
+	p.tableKey = tableKey
+	if p.partition, err = t.Partition(name); err != nil {
+		return err
+	}
+	if p.record, err = r.Catalog.ReadRecord(ctx, t, p.partition); err != nil {
+		return err
+	}
+	if p.digest, err = digest.Parse(p.record.Digest); err != nil {
+		return fmt.Errorf("record %s: %w", p.partition.Record, err)
+	}
+	p.def = &postgres.Definition{}
+	if err := json.Unmarshal(p.record.Definition, p.def); err != nil {
+		return fmt.Errorf("record %s: definition: %w", p.partition.Record, err)
+	}
+	p.source = objstore.Location(r.Store, iceberg.PartitionKey(p.record.SourceTable.Schema, p.record.SourceTable.Table, name))
+	return nil
+}
+
+func partitionNames(t *iceberg.Table) string {
+	var names []string
+	for _, p := range t.Partitions() {
+		if len(names) == 10 {
+			return strings.Join(names, ", ") + " …"
+		}
+		names = append(names, p.Name)
+	}
+	if len(names) == 0 {
+		return "it has none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// names completes the target's name and finds what it is attached to.
+func (p *plan) names() error {
+	p.final = postgres.Name{Schema: p.record.Leaf.Schema, Table: p.record.Leaf.Table}
+	if p.target.Table == "" {
+		if !p.req.Attach {
+			return fmt.Errorf("%w: --target-table is missing; nothing was done", ErrBadInput)
+		}
+		p.target.Table = suffixed(p.final.Table, "_restored")
+	}
+	if p.target.Schema == "" {
+		p.target.Schema = p.final.Schema
+	}
+	if !p.req.Attach {
+		return nil
+	}
+	if p.record.PartitionKey == "" || p.def.Parent == nil {
+		return fmt.Errorf("%w: it was archived from %s, which was not partitioned; restore without --attach", ErrBadInput, p.final)
+	}
+	p.parent = *p.def.Parent
+	return nil
+}
+
+// suffixed appends to a name, within the 63 bytes that PostgreSQL keeps of one.
+func suffixed(name, suffix string) string {
+	for len(name)+len(suffix) > 63 {
+		_, n := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-n]
+	}
+	return name + suffix
+}
+
+// lookAtParent sees whether the partition is attached already, and refuses what would be in the way at the end.
+func (r *Restorer) lookAtParent(ctx context.Context, p *plan) error {
+	if _, err := r.DB.Table(ctx, p.parent); err != nil {
+		return fmt.Errorf("restore %s: the partitioned table: %w; restore without --attach, or make the table first", p.label(), err)
+	}
+	leaf, err := r.DB.Table(ctx, p.final)
+	if errors.Is(err, postgres.ErrNoTable) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("restore %s: %w", p.label(), err)
+	}
+	p.attached = leaf.Parent != nil && *leaf.Parent == p.parent
+	if !p.attached && p.final != p.target {
+		return fmt.Errorf("restore %s: %w: %s stands where the partition is to be, and is not attached; nothing was done, drop or rename it, or attach it instead",
+			p.label(), ErrExists, p.final)
+	}
+	return nil
+}
+
+// planned is the result of a dry run.
+func (r *Restorer) planned(ctx context.Context, p *plan) (Result, error) {
+	res := Result{
+		Status: "planned", Action: "planned", Source: p.source, Target: p.target.Schema + "." + p.target.Table,
+		Records: p.digest.Rows, Files: len(p.record.Files), Digest: p.digest.String(), Restored: time.Now().UTC(),
+	}
+	if p.attached {
+		res.Parent = p.parent.String()
+		return res, nil
+	}
+	create, err := p.createSQL()
+	if err != nil {
+		return Result{}, err
+	}
+	res.SQL = append(res.SQL, create...)
+	if p.req.Attach {
+		res.Parent, res.Bounds = p.parent.String(), p.record.Bounds
+	}
+	return res, nil
+}
+
+// lock keeps a second run of ours off the target.
+func (r *Restorer) lock(ctx context.Context, p *plan) (release func(), err error) {
+	release, ok, err := r.DB.TryLock(ctx, "frostline restore "+p.target.String())
+	if err != nil {
+		return nil, fmt.Errorf("restore %s: take the advisory lock: %w", p.label(), err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("restore %s: %w: its advisory lock is held; nothing was done, wait for the other run to end", p.label(), ErrBusy)
+	}
+	return release, nil
+}

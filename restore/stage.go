@@ -1,0 +1,133 @@
+package restore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"frostline/coltype"
+	"frostline/postgres"
+)
+
+// checkpoints is the table that holds, beside the staging table, what has been loaded into it. A row is written in the
+// transaction of the COPY that it tells of.
+func (p *plan) checkpoints() postgres.Name {
+	sum := sha256.Sum256([]byte(p.target.Table))
+	return postgres.Name{Schema: p.target.Schema, Table: "frostline_load_" + hex.EncodeToString(sum[:6])}
+}
+
+// createSQL is the SQL that makes the staging table and its checkpoints.
+func (p *plan) createSQL() ([]string, error) {
+	check := fmt.Sprintf("CREATE TABLE %s (unit pg_catalog.text PRIMARY KEY, run_id pg_catalog.text NOT NULL, loaded_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now())", p.checkpoints())
+	if p.req.NoCreate {
+		return []string{check}, nil
+	}
+	create, err := p.def.CreateStaging(postgres.StagingOptions{Target: p.target, Unlogged: p.req.Unlogged})
+	if err != nil {
+		return nil, fmt.Errorf("stage %s: %w", p.label(), err)
+	}
+	return []string{create, check}, nil
+}
+
+// stage makes the staging table, or takes up one that an earlier run has left.
+func (r *Restorer) stage(ctx context.Context, p *plan) error {
+	there, err := r.DB.Exists(ctx, p.target)
+	if err != nil {
+		return fmt.Errorf("stage %s: %w", p.label(), err)
+	}
+	begun, err := r.DB.Exists(ctx, p.checkpoints())
+	if err != nil {
+		return fmt.Errorf("stage %s: %w", p.label(), err)
+	}
+	if there {
+		if err := r.compareColumns(ctx, p); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !there && p.req.NoCreate:
+		return fmt.Errorf("stage %s: %w: there is no such table, and --no-create forbids making it; nothing was done", p.label(), ErrMismatch)
+	case there && begun:
+		return r.resume(ctx, p)
+	case there:
+		empty, err := r.isEmpty(ctx, p)
+		if err != nil {
+			return err
+		}
+		if !empty || !p.req.NoCreate {
+			p.full = true // proven or refused by the digest
+			return nil
+		}
+	case begun: // checkpoints of a staging table that somebody dropped
+		if err := r.dropCheckpoints(ctx, p); err != nil {
+			return err
+		}
+	}
+	sql, err := p.createSQL()
+	if err != nil {
+		return err
+	}
+	if err := r.DB.RunStep(ctx, postgres.Step{Name: "create staging", SQL: sql, Tx: true}); err != nil {
+		return fmt.Errorf("stage %s: %w", p.label(), err)
+	}
+	return nil
+}
+
+// resume refuses checkpoints of another archive run.
+func (r *Restorer) resume(ctx context.Context, p *plan) error {
+	rows, err := r.DB.QueryText(ctx, "read checkpoints", "SELECT DISTINCT run_id FROM "+p.checkpoints().String())
+	if err != nil {
+		return fmt.Errorf("stage %s: %w", p.label(), err)
+	}
+	for _, row := range rows {
+		if *row[0] != p.record.RunID {
+			return fmt.Errorf("stage %s: %w: it is half loaded from run %s, the archive is now of run %s; nothing was done, drop %s and %s and run again",
+				p.label(), ErrExists, *row[0], p.record.RunID, p.target, p.checkpoints())
+		}
+	}
+	return nil
+}
+
+func (r *Restorer) isEmpty(ctx context.Context, p *plan) (bool, error) {
+	rows, err := r.DB.QueryText(ctx, "look for rows", "SELECT 1 FROM "+p.target.String()+" LIMIT 1")
+	if err != nil {
+		return false, fmt.Errorf("stage %s: %w", p.label(), err)
+	}
+	return len(rows) == 0, nil
+}
+
+// compareColumns checks an existing target against the record.
+func (r *Restorer) compareColumns(ctx context.Context, p *plan) error {
+	t, err := r.DB.Table(ctx, p.target)
+	if err != nil {
+		return fmt.Errorf("stage %s: %w", p.label(), err)
+	}
+	have := map[string]coltype.Column{}
+	for _, c := range t.Columns {
+		have[c.Name] = c
+	}
+	for _, c := range p.record.Schema.Columns {
+		h, ok := have[c.Name]
+		switch {
+		case !ok:
+			return fmt.Errorf("stage %s: %w: column %s is missing; nothing was loaded", p.label(), ErrMismatch, postgres.Quote(c.Name))
+		case h.Type.Name != c.Type.Name:
+			return fmt.Errorf("stage %s: %w: column %s is %s, archived was %s; nothing was loaded", p.label(), ErrMismatch, postgres.Quote(c.Name), h.Type.Name, c.Type.Name)
+		}
+		delete(have, c.Name)
+	}
+	for name := range have {
+		return fmt.Errorf("stage %s: %w: column %s is not in the archive; nothing was loaded", p.label(), ErrMismatch, postgres.Quote(name))
+	}
+	return nil
+}
+
+// dropCheckpoints ends the load: the staging table stands for itself from now on.
+func (r *Restorer) dropCheckpoints(ctx context.Context, p *plan) error {
+	err := r.DB.Exec(ctx, "drop checkpoints", "DROP TABLE IF EXISTS "+p.checkpoints().String())
+	if err != nil {
+		return fmt.Errorf("restore %s: %w", p.label(), err)
+	}
+	return nil
+}

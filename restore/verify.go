@@ -1,0 +1,80 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"golang.org/x/sync/errgroup"
+
+	"frostline/digest"
+	"frostline/pgcopy"
+	"frostline/postgres"
+)
+
+// verify copies the table out again, in one snapshot and several ctid ranges, and compares its digest with the archive's.
+func (r *Restorer) verify(ctx context.Context, p *plan, table postgres.Name) error {
+	got, err := r.digestTable(ctx, p, table)
+	if err != nil {
+		return fmt.Errorf("verify %s: %w", table, err)
+	}
+	if got == p.digest {
+		return nil
+	}
+	kind, advice := ErrProof, "it was not attached; drop it and restore again"
+	switch {
+	case p.full:
+		kind, advice = ErrExists, "it was there before and was left as it is; name another target, or drop it"
+	case p.attached:
+		advice = "it is attached, and has changed since it was archived or restored; nothing was done"
+	}
+	if got.Rows != p.digest.Rows {
+		return fmt.Errorf("verify %s: %w: it has %d rows, the archive has %d; %s", table, kind, got.Rows, p.digest.Rows, advice)
+	}
+	return fmt.Errorf("verify %s: %w: %d rows on both sides, but digests differ (table %s, archive %s); %s", table, kind, got.Rows, got, p.digest, advice)
+}
+
+func (r *Restorer) digestTable(ctx context.Context, p *plan, table postgres.Name) (digest.Digest, error) {
+	t, err := r.DB.Table(ctx, table)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	snap, err := r.DB.Snapshot(ctx)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	defer snap.Close()
+	conds, err := snap.CtidRanges(ctx, t.OID, r.Workers)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	r.Progress.Begin("verify", p.digest.Rows)
+	defer r.Progress.End()
+	var (
+		mu  sync.Mutex
+		sum digest.Digest
+	)
+	g, ctx := errgroup.WithContext(ctx)
+	for _, cond := range conds {
+		query := "SELECT " + pgcopy.SelectList(p.record.Schema.Columns, "") + " FROM ONLY " + table.String() + " WHERE " + cond
+		g.Go(func() error {
+			d, err := pgcopy.Stream(p.record.Schema, pgcopy.DecodeOptions{Rows: r.BatchRows}, func(w io.Writer) (int64, error) {
+				return snap.CopyOut(ctx, query, w)
+			}, func(b arrow.RecordBatch) error {
+				r.Progress.Add(b.NumRows(), 0)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			sum.Add(d)
+			return nil
+		})
+	}
+	err = g.Wait()
+	return sum, err
+}
