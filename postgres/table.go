@@ -35,11 +35,11 @@ type PartitionKey struct {
 
 // keyJSON is SQL for a PartitionKey of the partitioned table whose OID the expression gives.
 func keyJSON(oid string) string {
-	return `(SELECT jsonb_build_object('Strategy', ascii(p.partstrat::text), 'Def', pg_get_partkeydef(p.partrelid),
+	return `(SELECT jsonb_build_object('Strategy', ascii(pk.partstrat::text), 'Def', pg_get_partkeydef(pk.partrelid),
 	'Columns', (SELECT jsonb_agg(coalesce(a.attname::text, '') ORDER BY k.ord)
-		FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k(num, ord)
-		LEFT JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = k.num AND k.num <> 0))
-	FROM pg_partitioned_table p WHERE p.partrelid = ` + oid + `)`
+		FROM unnest(pk.partattrs::int2[]) WITH ORDINALITY AS k(num, ord)
+		LEFT JOIN pg_attribute a ON a.attrelid = pk.partrelid AND a.attnum = k.num AND k.num <> 0))
+	FROM pg_partitioned_table pk WHERE pk.partrelid = ` + oid + `)`
 }
 
 var tableSQL = `
