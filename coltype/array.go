@@ -22,7 +22,8 @@ const (
 )
 
 // ParseArray reads an array literal with delimiter delim as array_in does (bounds prefix,
-// nesting, quotes, NULL). Where the versions of PostgreSQL differ it reads what the latest reads.
+// nesting, quotes, NULL). What only some versions of PostgreSQL accept is refused: empty braces
+// within braces (from 17 on), a bound that overflows (before 17).
 // Errors wrap ErrValue. Memory is bounded by the length of s.
 func ParseArray(s string, delim byte) (Array, error) {
 	p := arrayParser{text: s, rest: s, delim: delim}
@@ -39,7 +40,7 @@ func ParseArray(s string, delim byte) (Array, error) {
 		return Array{}, p.refuse("text after the closing brace")
 	}
 	a := Array{Dims: p.dims, Lower: lower, Elems: p.elems}
-	if len(a.Elems) == 0 { // braces alone, of any depth
+	if len(a.Elems) == 0 {
 		a.Dims = nil
 	}
 	if dims == nil {
@@ -218,14 +219,14 @@ func (p *arrayParser) contents() error {
 
 // closeBrace ends a value of n members at this depth.
 func (p *arrayParser) closeBrace(depth, n int) error {
+	if n == 0 && len(p.dims) > 1 {
+		return p.refuse("empty braces within braces")
+	}
 	switch p.dims[depth-1] {
 	case -1:
 		p.dims[depth-1] = n
 	case n:
 	default:
-		return p.refuse("sub-arrays must have equal dimensions")
-	}
-	if n == 0 && len(p.dims) > depth {
 		return p.refuse("sub-arrays must have equal dimensions")
 	}
 	p.rest = p.rest[1:]

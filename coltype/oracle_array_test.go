@@ -16,24 +16,21 @@ var arrayLiterals = []string{
 	"{\ta\n,\vb\f}", `{"a\"b","c\\d",e\"f,g\\h,\ x,x\ }`, `{a"b}`, `{"a"b}`, `{a"b"}`, `{"a" "b"}`, `{"a"  ,b}`, `{"a`, `{a`, `{`, `}`, ``, ` `, `a`, `{a}b`, `{a} `, `{a}}`, `{{a}`, `"{a}"`,
 	"{{a,b},{c,d}}", "{{a,b},{c}}", "{{a},b}", "{a,{b}}", "{{a}, {b}}", "{{{{{{x}}}}}}", "{{{{{{{x}}}}}}}", "{{{a,b},{c,d}},{{e,f},{g,h}}}", "{{{a},{b}},{{c}}}", "{{a}{b}}", "{{a},}", "{,{a}}",
 	"[1:1]={a}", "[2:3]={a,b}", "[-5:-4]={a,b}", "[2]={a,b}", "[2:3]={a}", "[2:1]={}", "[1:0]={}", "[0:0][3:4]={{a,b}}", "[0:0][3:4]={a,b}", "[1:2][1:1]={{a},{b}}", " [2:2] = {a}", "[2:2]  ={a}", "[ 2:2]={a}", "[2 :2]={a}",
-	"[+2:+2]={a}", "[2:2]{a}", "[2:2]=a", "[2:2=", "[]={}", "[:]={}", "[2:]={a}", "[:2]={a}", "[2147483647:2147483647]={a}", "[2147483646:2147483646]={a}", "[-2147483648:-2147483648]={a}", "[2147483648:2147483648]={a}",
+	"[+2:+2]={a}", "[2:2]{a}", "[2:2]=a", "[2:2=", "[]={}", "[:]={}", "[2:]={a}", "[:2]={a}", "[2147483647:2147483647]={a}", "[2147483646:2147483646]={a}", "[-2147483648:-2147483648]={a}", wrappedBound,
 	"[1:1][1:1][1:1][1:1][1:1][1:1]={{{{{{a}}}}}}", "[1:1][1:1][1:1][1:1][1:1][1:1][1:1]={{{{{{{a}}}}}}}", "[0:1]={a,NULL}", "[1:99999999999]={a}",
 	`{"{a}","b,c","d;e",f'g,é,"\U0001F600"}`, "{a\\}", `{"a\`, `{"a\"`, "{\xc2\xa0a}", "{\u2003}", "{a b\tc}", "{\"\n\"}", "{NULL }", "{ NULL}", "{\"a\"}x", "{[1]}", "{=}", "{a}[1:1]=", "{(1,2)}", `{\}`, `{\\}`, `{ \a }`, `{a\ }`, "{'a'}",
 	"{{}}", "{{},{}}", "{{},{a}}", "{{a},{}}", "{{},a}", "{{{}},{{}}}", "{{{}},{}}", "[1:1]={{}}", "{{{},{}}}", "{{}}}", "{ { } }",
 }
 
-// newerArrays are the literals that versions before 17 read otherwise than later ones, which
-// ParseArray follows: a bound that overflows wrapped around.
-var newerArrays = map[string]string{
-	"[2147483648:2147483648]={a}": pgtest.Null,
-}
+// wrappedBound is read by versions before 17, whose bounds overflow silently.
+const wrappedBound = "[2147483648:2147483648]={a}"
 
 func TestOracleArrayLiterals(t *testing.T) {
 	o := newOracle(t)
 	for i, want := range o.print(t, "text[]", arrayLiterals) {
 		in := arrayLiterals[i]
-		if newer, ok := newerArrays[in]; ok {
-			want = newer
+		if in == wrappedBound {
+			want = pgtest.Null
 		}
 		a, err := ParseArray(in, ',')
 		switch {
