@@ -16,6 +16,9 @@ import (
 
 // appendText appends what the output function of t prints of the field v, which is checked wholly.
 func appendText(dst []byte, t coltype.Type, v []byte) ([]byte, error) {
+	if t.Kind == coltype.List {
+		return appendArrayText(dst, t, v)
+	}
 	value := coltype.Value{Kind: t.Kind}
 	fixed := func(width int) error {
 		if len(v) != width {
@@ -51,8 +54,6 @@ func appendText(dst []byte, t coltype.Type, v []byte) ([]byte, error) {
 			return dst, err
 		}
 		return appendNumericText(dst, n), nil
-	case coltype.WireArray:
-		return appendArrayText(dst, t, v)
 	case coltype.WireBool:
 		if err = fixed(1); err == nil && v[0] > 1 {
 			err = fmt.Errorf("bool field with byte %d, want 0 or 1", v[0])

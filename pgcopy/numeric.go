@@ -9,7 +9,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 )
 
-// A numeric travels as int16 ndigits, int16 weight, uint16 sign, uint16 dscale, then ndigits base-10000
+// A numeric travels as uint16 ndigits, int16 weight, uint16 sign, uint16 dscale, then ndigits base-10000
 // digits, the first worth 10000^weight: numeric_send, src/backend/utils/adt/numeric.c. What the server
 // sends is canonical: no zero digit first or last, zero without digits, nothing beyond dscale.
 const (
@@ -44,7 +44,7 @@ func readNumeric(v []byte) (number, error) {
 		dscale: int(binary.BigEndian.Uint16(v[6:])),
 		digits: v[numericHead:],
 	}
-	count := int(int16(binary.BigEndian.Uint16(v)))
+	count := int(binary.BigEndian.Uint16(v))
 	if len(n.digits) != 2*count {
 		return number{}, fmt.Errorf("numeric field of %d bytes for %d digits", len(v), count)
 	}

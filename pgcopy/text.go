@@ -14,8 +14,8 @@ type listScratch struct {
 	literal, elem []byte
 }
 
-// appendCopyText appends row i as a field of text COPY: \N for NULL, else the value's output text with
-// backslash, tab and line ends escaped (manual page of COPY, "Text Format").
+// appendCopyText appends row i as a field of text COPY: \N for NULL, else the value's output text escaped
+// (manual page of COPY, "Text Format").
 func (s *source) appendCopyText(dst []byte, i int, scratch *listScratch) ([]byte, error) {
 	if s.null(i) {
 		if text, ok := s.exact[i]; ok {
@@ -95,7 +95,8 @@ func (s *source) appendLiteral(dst []byte, i int, scratch *listScratch) ([]byte,
 	return append(dst, '}'), nil
 }
 
-// appendEscaped appends text as a field of text COPY.
+// appendEscaped appends text as a field of text COPY, escaped as CopyAttributeOutText does
+// (src/backend/commands/copyto.c).
 func appendEscaped(dst, text []byte) []byte {
 	from := 0
 	for i, b := range text {
@@ -103,12 +104,8 @@ func appendEscaped(dst, text []byte) []byte {
 		switch b {
 		case '\\':
 			escape = '\\'
-		case '\t':
-			escape = 't'
-		case '\n':
-			escape = 'n'
-		case '\r':
-			escape = 'r'
+		case '\b', '\t', '\n', '\v', '\f', '\r':
+			escape = "btnvfr"[b-'\b']
 		default:
 			continue
 		}
