@@ -1,0 +1,449 @@
+package parquetio
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// maxPageValues caps what one page may claim to hold: runs can stand for any number of values.
+const maxPageValues = 1 << 26
+
+// decodedPage is one data page: its levels, and its values that are not NULL. Byte arrays are
+// either offsets into data, or indices into the dictionary.
+type decodedPage struct {
+	levels int
+	defs   []byte // nil: all values are there
+	reps   []byte
+	n      int // values
+	i32    []int32
+	i64    []int64
+	bools  []byte
+	data   []byte
+	offs   []uint32
+	byDict bool // i32 holds indices of byte arrays
+}
+
+// decoder decodes the pages of one column chunk into one decodedPage that it uses again.
+type decoder struct {
+	leaf  fileLeaf
+	codec int32
+	stats *Stats
+	page  decodedPage
+	buf   []byte
+	dict  *decodedPage
+	idx   []int32
+	defs  []byte
+	fixed []byte
+}
+
+// grow gives n elements, from s when it is large enough, with room for the vector code behind them.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n, n+n/8+padding)
+	}
+	return s[:n]
+}
+
+// header reads the page header at the start of b and gives the page's body and what follows.
+func (d *decoder) header(b []byte) (h pageHeader, body, rest []byte, err error) {
+	h, n, err := readPageHeader(b)
+	if err != nil {
+		return h, nil, nil, err
+	}
+	if int(h.compressed) > len(b)-n {
+		return h, nil, nil, corruptf("page of %d bytes, the column has %d left", h.compressed, len(b)-n)
+	}
+	end := n + int(h.compressed)
+	return h, b[n:end], b[end:], nil
+}
+
+func checkCRC(h *pageHeader, body []byte) error {
+	if h.hasCRC && int32(crc32.ChecksumIEEE(body)) != h.crc {
+		return corruptf("page checksum does not match")
+	}
+	return nil
+}
+
+// plainBody is body decompressed, with padding behind it.
+func (d *decoder) plainBody(body []byte, codec int32, size int) ([]byte, error) {
+	if codec == codecNone && len(body) == size && cap(body)-len(body) >= padding {
+		return body, nil
+	}
+	b, err := decompress(d.buf, body, codec, size)
+	if err == nil {
+		d.buf = b
+	}
+	return b, err
+}
+
+// readDict decodes a dictionary page.
+func (d *decoder) readDict(h *pageHeader, body []byte) error {
+	if d.dict != nil {
+		return corruptf("two dictionary pages")
+	}
+	if h.encoding != encPlain && h.encoding != encPlainDictionary {
+		return corruptf("dictionary encoded as %d", h.encoding)
+	}
+	if err := checkCRC(h, body); err != nil {
+		return err
+	}
+	b, err := decompress(nil, body, d.codec, int(h.uncompressed))
+	if err != nil {
+		return err
+	}
+	dict := &decodedPage{}
+	if err := dict.readPlain(b, d.leaf.elem, int(h.values)); err != nil {
+		return err
+	}
+	d.dict = dict
+	return nil
+}
+
+// readPage decodes a data page into d.page.
+func (d *decoder) readPage(h *pageHeader, body []byte) error {
+	if err := checkCRC(h, body); err != nil {
+		return err
+	}
+	d.stats.Pages.Add(1)
+	if h.values > maxPageValues {
+		return corruptf("page of %d values", h.values)
+	}
+	p := &d.page
+	p.levels, p.byDict = int(h.values), false
+	p.defs, p.n = nil, p.levels
+	var rep, def, values []byte
+	var err error
+	switch h.typ {
+	case pageData:
+		if values, err = d.plainBody(body, d.codec, int(h.uncompressed)); err != nil {
+			return err
+		}
+		if d.leaf.maxRep > 0 {
+			if rep, values, err = cutLevels(values, h.repEncoding); err != nil {
+				return err
+			}
+		}
+		if d.leaf.maxDef > 0 {
+			if def, values, err = cutLevels(values, h.defEncoding); err != nil {
+				return err
+			}
+		}
+	case pageDataV2:
+		levels := int64(h.repLen) + int64(h.defLen)
+		if levels > int64(len(body)) || levels > int64(h.uncompressed) || h.nulls > h.values || h.rows > h.values {
+			return corruptf("page levels are longer than the page")
+		}
+		rep, def = body[:h.repLen], body[h.repLen:levels]
+		codec := d.codec
+		if !h.isCompressed {
+			codec = codecNone
+		}
+		size := int(int64(h.uncompressed) - levels)
+		if size == 0 { // some writers compress nothing to nothing
+			values = make([]byte, 0, padding)
+		} else if values, err = d.plainBody(body[levels:], codec, size); err != nil {
+			return err
+		}
+	default:
+		return corruptf("page of type %d", h.typ)
+	}
+	if err := d.readLevels(rep, def); err != nil {
+		return err
+	}
+	return d.readValues(h.encoding, values)
+}
+
+// cutLevels takes the length-prefixed levels of a V1 page off.
+func cutLevels(b []byte, encoding int32) (levels, rest []byte, err error) {
+	if encoding != encRLE {
+		return nil, nil, corruptf("levels encoded as %d are not supported", encoding)
+	}
+	if len(b) < 4 {
+		return nil, nil, corruptf("levels end too early")
+	}
+	n := binary.LittleEndian.Uint32(b)
+	if uint64(n) > uint64(len(b)-4) {
+		return nil, nil, corruptf("levels of %d bytes in a page of %d", n, len(b))
+	}
+	return b[4 : 4+n], b[4+n:], nil
+}
+
+func (d *decoder) readLevels(rep, def []byte) error {
+	p := &d.page
+	if d.leaf.maxRep > 0 {
+		p.reps = grow(p.reps, p.levels)
+		if err := decodeLevels(p.reps, rep, d.leaf.maxRep); err != nil {
+			return err
+		}
+	}
+	if d.leaf.maxDef > 0 {
+		d.defs = grow(d.defs, p.levels)
+		if err := decodeLevels(d.defs, def, d.leaf.maxDef); err != nil {
+			return err
+		}
+		n, top := 0, byte(d.leaf.maxDef)
+		for _, x := range d.defs {
+			if x == top {
+				n++
+			}
+		}
+		if n < p.levels || d.leaf.maxRep > 0 {
+			p.defs = d.defs
+		}
+		p.n = n
+	}
+	return nil
+}
+
+func (d *decoder) readValues(encoding int32, b []byte) error {
+	p, e := &d.page, d.leaf.elem
+	switch encoding {
+	case encPlain:
+		return p.readPlain(b, e, p.n)
+	case encRLEDictionary, encPlainDictionary:
+		return d.readIndices(b)
+	case encRLE:
+		if e.typ != physBool {
+			break
+		}
+		levels, _, err := cutLevels(b, encRLE)
+		if err != nil {
+			return err
+		}
+		p.bools = grow(p.bools, p.n)
+		return decodeLevels(p.bools, levels, 1)
+	case encDelta:
+		var err error
+		switch e.typ {
+		case physInt32:
+			p.i32 = grow(p.i32, p.n)
+			_, err = decodeDelta(p.i32, b)
+			return err
+		case physInt64:
+			p.i64 = grow(p.i64, p.n)
+			_, err = decodeDelta(p.i64, b)
+			return err
+		}
+	case encDeltaLength:
+		if e.typ == physByteArray {
+			return d.readDeltaLength(b)
+		}
+	case encDeltaByteArray:
+		if e.typ == physByteArray || e.typ == physFixed {
+			return d.readDeltaByteArray(b)
+		}
+	case encByteStreamSplit:
+		return p.readSplit(b, e)
+	}
+	return corruptf("encoding %d of %s is not supported", encoding, e.typ)
+}
+
+func (d *decoder) readIndices(b []byte) error {
+	p, dict := &d.page, d.dict
+	if p.n == 0 {
+		p.offs = append(p.offs[:0], 0)
+		return nil
+	}
+	if dict == nil || len(b) == 0 {
+		return corruptf("values without a dictionary")
+	}
+	d.idx = grow(d.idx, p.n)
+	if err := decodeIndices(d.idx, b[1:], int(b[0]), dict.n); err != nil {
+		return err
+	}
+	switch d.leaf.elem.typ {
+	case physInt32, physFloat:
+		p.i32 = grow(p.i32, p.n)
+		for i, x := range d.idx {
+			p.i32[i] = dict.i32[x]
+		}
+	case physInt64, physDouble:
+		p.i64 = grow(p.i64, p.n)
+		for i, x := range d.idx {
+			p.i64[i] = dict.i64[x]
+		}
+	case physByteArray:
+		p.byDict = true
+	case physFixed:
+		w := int(d.leaf.elem.typeLength)
+		if p.n > maxPageBytes/w {
+			return corruptf("page of %d values of %d bytes", p.n, w)
+		}
+		d.fixed = grow(d.fixed, p.n*w) // p.data may be a part of the file's own bytes
+		for i, x := range d.idx {
+			copy(d.fixed[i*w:], dict.data[int(x)*w:int(x+1)*w])
+		}
+		p.data = d.fixed
+	default:
+		return corruptf("dictionary of %s", d.leaf.elem.typ)
+	}
+	return nil
+}
+
+// bytesAt is the i-th byte array of the page.
+func (d *decoder) bytesAt(i int) []byte {
+	p := &d.page
+	if p.byDict {
+		x := d.idx[i]
+		return d.dict.data[d.dict.offs[x]:d.dict.offs[x+1]]
+	}
+	return p.data[p.offs[i]:p.offs[i+1]]
+}
+
+// readPlain reads n PLAIN values.
+func (p *decodedPage) readPlain(b []byte, e *schemaElement, n int) error {
+	width := 0
+	switch e.typ {
+	case physBool:
+		if len(b)*8 < n {
+			return corruptf("%d booleans in %d bytes", n, len(b))
+		}
+		p.n, p.bools = n, grow(p.bools, n)
+		unpackLevels(p.bools, b, 1)
+		return nil
+	case physInt32, physFloat:
+		width = 4
+	case physInt64, physDouble:
+		width = 8
+	case physFixed:
+		width = int(e.typeLength)
+	case physByteArray:
+		return p.readPlainBytes(b, n)
+	default:
+		return corruptf("%s is not supported", e.typ)
+	}
+	if n > len(b)/width {
+		return corruptf("%d values of %d bytes in %d", n, width, len(b))
+	}
+	p.n = n
+	switch width {
+	case 4:
+		if e.typ != physFixed {
+			p.i32 = grow(p.i32, n)
+			for i := range p.i32 {
+				p.i32[i] = int32(binary.LittleEndian.Uint32(b[4*i:]))
+			}
+			return nil
+		}
+	case 8:
+		if e.typ != physFixed {
+			p.i64 = grow(p.i64, n)
+			for i := range p.i64 {
+				p.i64[i] = int64(binary.LittleEndian.Uint64(b[8*i:]))
+			}
+			return nil
+		}
+	}
+	p.data = b[:n*width]
+	return nil
+}
+
+func (p *decodedPage) readPlainBytes(b []byte, n int) error {
+	if n > len(b)/4 {
+		return corruptf("%d byte arrays in %d bytes", n, len(b))
+	}
+	p.n = n
+	p.offs = grow(p.offs, n+1)
+	p.offs[0] = 0
+	data := make([]byte, 0, len(b)-4*n)
+	for i := range n {
+		if len(b) < 4 {
+			return corruptf("byte array ends too early")
+		}
+		size := binary.LittleEndian.Uint32(b)
+		if uint64(size) > uint64(len(b)-4) {
+			return corruptf("byte array of %d bytes in %d", size, len(b))
+		}
+		data = append(data, b[4:4+size]...)
+		b = b[4+size:]
+		p.offs[i+1] = uint32(len(data))
+	}
+	p.data = data
+	return nil
+}
+
+// readLengths turns lengths into offsets and checks their sum.
+func (p *decodedPage) readLengths(lengths []int32, limit int) error {
+	p.offs = grow(p.offs, len(lengths)+1)
+	p.offs[0] = 0
+	sum := 0
+	for i, n := range lengths {
+		if n < 0 || sum+int(n) > limit {
+			return corruptf("byte arrays are longer than the page")
+		}
+		sum += int(n)
+		p.offs[i+1] = uint32(sum)
+	}
+	return nil
+}
+
+func (d *decoder) readDeltaLength(b []byte) error {
+	p := &d.page
+	d.idx = grow(d.idx, p.n)
+	rest, err := decodeDelta(d.idx, b)
+	if err != nil {
+		return err
+	}
+	p.data = rest
+	return p.readLengths(d.idx, len(rest))
+}
+
+// readDeltaByteArray reads DELTA_BYTE_ARRAY: each value shares a prefix with the one before.
+func (d *decoder) readDeltaByteArray(b []byte) error {
+	p := &d.page
+	prefixes := make([]int32, p.n, p.n+padding)
+	rest, err := decodeDelta(prefixes, b)
+	if err != nil {
+		return err
+	}
+	suffixes := make([]int32, p.n, p.n+padding)
+	if rest, err = decodeDelta(suffixes, rest); err != nil {
+		return err
+	}
+	p.offs = append(p.offs[:0], 0)
+	var data []byte
+	prev := 0
+	for i, n := range suffixes {
+		k := prefixes[i]
+		if n < 0 || int(n) > len(rest) || k < 0 || int(k) > prev || len(data)+int(n)+int(k) > maxPageBytes {
+			return corruptf("byte array with a prefix of %d and a suffix of %d bytes", k, n)
+		}
+		start := len(data)
+		data = append(data, data[start-prev:start-prev+int(k)]...)
+		data = append(data, rest[:n]...)
+		rest = rest[n:]
+		prev = len(data) - start
+		if d.leaf.elem.typ == physFixed && prev != int(d.leaf.elem.typeLength) {
+			return corruptf("fixed value of %d bytes", prev)
+		}
+		p.offs = append(p.offs, uint32(len(data)))
+	}
+	p.data = data
+	return nil
+}
+
+// readSplit reads BYTE_STREAM_SPLIT: the first bytes of all values, then the second ones, and so on.
+func (p *decodedPage) readSplit(b []byte, e *schemaElement) error {
+	width := int(e.typeLength)
+	switch e.typ {
+	case physInt32, physFloat:
+		width = 4
+	case physInt64, physDouble:
+		width = 8
+	case physFixed:
+	default:
+		return corruptf("encoding %d of %s is not supported", encByteStreamSplit, e.typ)
+	}
+	n := p.n
+	if n > len(b)/width {
+		return corruptf("%d values of %d bytes in %d", n, width, len(b))
+	}
+	b = b[:n*width]
+	joined := make([]byte, n*width)
+	for k := range width {
+		for i, x := range b[k*n : (k+1)*n] {
+			joined[i*width+k] = x
+		}
+	}
+	return p.readPlain(joined, e, n)
+}

@@ -1,0 +1,239 @@
+package parquetio
+
+import (
+	"fmt"
+	"hash/crc32"
+	"math"
+)
+
+// encodedPage is a finished data page.
+type encodedPage struct {
+	bytes  []byte // header and body
+	raw    int    // size before compression, header included
+	rows   int
+	bounds leafBounds
+}
+
+// leafWriter encodes one leaf column of the row group being written.
+type leafWriter struct {
+	leaf
+	o    *WriteOptions
+	vals pageValues
+
+	// the column chunk
+	pages     []encodedPage
+	size      int // bytes of pages
+	bounds    leafBounds
+	levels    int64
+	dict      *dict // nil: not used, or given up
+	dictPage  *dict // was used by a page of the chunk
+	useDelta  bool
+	codec     int32
+	encodings []int32
+	idx       []uint32
+	scratch   []byte
+
+	// the file
+	total      leafBounds
+	totalBytes int64
+	values     int64
+}
+
+// flushPage encodes what vals holds as one data page.
+func (w *leafWriter) flushPage() error {
+	p := &w.vals
+	t := w.elem.typ
+	b := boundsOf(&w.leaf, p)
+	if len(w.pages) == 0 {
+		if err := w.choose(); err != nil {
+			return err
+		}
+	}
+	body, encoding, err := w.encodeValues()
+	if err != nil {
+		return err
+	}
+	levels := int32(len(p.defs))
+	h := pageHeader{values: levels, nulls: int32(p.nulls), rows: int32(p.rows), encoding: encoding, hasCRC: true}
+	var rep, def []byte
+	if w.maxRep > 0 {
+		rep = appendHybrid(nil, p.reps, 1)
+	}
+	def = appendHybrid(nil, p.defs, indexWidth(w.maxDef+1))
+	raw := len(rep) + len(def) + len(body)
+	if raw > math.MaxInt32-1024 {
+		return fmt.Errorf("column %q: a page of %d bytes; a Parquet page ends at 2 GiB", w.path[0], raw)
+	}
+	var out []byte
+	if w.o.Compatible {
+		h.typ = pageData
+		out = w.scratch[:0]
+		for _, l := range [][]byte{rep, def} {
+			if l != nil {
+				out = append(out, byte(len(l)), byte(len(l)>>8), byte(len(l)>>16), byte(len(l)>>24))
+				out = append(out, l...)
+				raw += 4
+			}
+		}
+		out = append(out, body...)
+		w.scratch = out
+		if w.codec == codecZstd {
+			out = zstdEncoder().EncodeAll(out, make([]byte, 0, len(out)/2))
+		} else {
+			out = append([]byte(nil), out...)
+		}
+	} else {
+		h.typ, h.defLen, h.repLen = pageDataV2, int32(len(def)), int32(len(rep))
+		if w.codec == codecZstd && len(body) > 64 {
+			if z := zstdEncoder().EncodeAll(body, make([]byte, 0, len(body)/2)); len(z) < len(body)-len(body)/10 {
+				body, h.isCompressed = z, true
+			}
+		}
+		out = make([]byte, 0, len(rep)+len(def)+len(body))
+		out = append(append(append(out, rep...), def...), body...)
+	}
+	h.uncompressed, h.compressed = int32(raw), int32(len(out))
+	h.crc = int32(crc32.ChecksumIEEE(out))
+	var tw thriftWriter
+	h.write(&tw)
+	page := encodedPage{bytes: append(tw.b, out...), raw: raw + len(tw.b), rows: p.rows, bounds: b}
+	w.note(encoding)
+	w.pages = append(w.pages, page)
+	w.size += len(page.bytes)
+	w.levels += int64(levels)
+	w.bounds.merge(b, &w.leaf)
+	if t == physByteArray && cap(w.scratch) > 16<<20 {
+		w.scratch = nil
+	}
+	p.reset()
+	return nil
+}
+
+// note records an encoding of the chunk.
+func (w *leafWriter) note(encoding int32) {
+	for _, e := range w.encodings {
+		if e == encoding {
+			return
+		}
+	}
+	w.encodings = append(w.encodings, encoding)
+}
+
+// encodeValues encodes the values of vals, by the dictionary as long as it holds.
+func (w *leafWriter) encodeValues() ([]byte, int32, error) {
+	p, t := &w.vals, w.elem.typ
+	if w.dict != nil {
+		idx, ok := w.dict.add(w.idx[:0], p, t, maxDictEntries)
+		w.idx = idx
+		if ok {
+			w.dictPage = w.dict
+			width := indexWidth(w.dict.count(t))
+			return appendHybrid([]byte{byte(width)}, idx, width), encRLEDictionary, nil
+		}
+		w.dict = nil // the pages so far keep it
+		if w.dictPage == nil {
+			return w.encodeValues()
+		}
+	}
+	if w.useDelta {
+		body, err := p.appendDelta(w.scratch[:0], t)
+		w.scratch = body
+		if t == physByteArray {
+			return body, encDeltaLength, err
+		}
+		return body, encDelta, err
+	}
+	if w.o.Compatible { // scratch takes the whole page there
+		return p.appendPlain(nil, t), encPlain, nil
+	}
+	w.scratch = p.appendPlain(w.scratch[:0], t)
+	return w.scratch, encPlain, nil
+}
+
+// choose picks the encodings of the chunk by trying them on its first page. A dictionary's own
+// size counts in the share that this page has of the row group.
+func (w *leafWriter) choose() error {
+	p, t := &w.vals, w.elem.typ
+	w.dict, w.dictPage, w.useDelta, w.codec = nil, nil, false, codecNone
+	n := p.count(t, int(max(w.elem.typeLength, 1)))
+	plain := p.appendPlain(nil, t)
+	best := len(plain)
+	isText := t == physByteArray
+	canDelta := !w.o.Compatible && (t == physInt32 || t == physInt64 || isText)
+	if canDelta {
+		d, err := p.appendDelta(nil, t)
+		if err != nil {
+			return err
+		}
+		if len(d) < best || isText || n == 0 {
+			w.useDelta, best = true, len(d)
+			plain = d
+		}
+	}
+	zipped := len(plain)
+	if len(plain) > 64 {
+		zipped = len(zstdEncoder().EncodeAll(plain, nil))
+	}
+	switch {
+	case w.o.Compatible || isText:
+		w.codec, best = codecZstd, min(zipped, best)
+	case t == physInt32 || t == physInt64: // decoding speed first
+		if zipped < len(plain)*7/10 {
+			w.codec, best = codecZstd, zipped
+		}
+	case zipped < len(plain)*9/10:
+		w.codec, best = codecZstd, zipped
+	}
+	if t == physBool || t == physFixed || n == 0 {
+		return nil
+	}
+	d := newDict()
+	idx, ok := d.add(w.idx[:0], p, t, n/2+1)
+	w.idx = idx
+	if !ok {
+		return nil
+	}
+	distinct := d.count(t)
+	width := indexWidth(distinct)
+	share := max(1/6.0, min(1, 2*float64(distinct)/float64(n)))
+	body := appendHybrid(nil, idx, width)
+	size := len(body)
+	if w.o.Compatible || isText {
+		size = min(size, len(zstdEncoder().EncodeAll(body, nil)))
+	}
+	if float64(size)+share*float64(d.size) <= 1.1*float64(best) {
+		w.dict = newDict()
+		if !isText && !w.o.Compatible {
+			w.codec = codecNone
+		}
+	}
+	return nil
+}
+
+// dictBytes is the dictionary page, nil when the chunk has none.
+func (w *leafWriter) dictBytes() (page []byte, raw int) {
+	if w.dictPage == nil {
+		return nil, 0
+	}
+	t := w.elem.typ
+	body := w.dictPage.vals.appendPlain(nil, t)
+	h := pageHeader{typ: pageDictionary, uncompressed: int32(len(body)), values: int32(w.dictPage.count(t)), encoding: encPlain, hasCRC: true}
+	raw = len(body)
+	if w.codec == codecZstd {
+		body = zstdEncoder().EncodeAll(body, nil)
+	}
+	h.compressed = int32(len(body))
+	h.crc = int32(crc32.ChecksumIEEE(body))
+	var tw thriftWriter
+	h.write(&tw)
+	return append(tw.b, body...), raw + len(tw.b)
+}
+
+// endChunk forgets the chunk after it was written.
+func (w *leafWriter) endChunk() {
+	w.total.merge(w.bounds, &w.leaf)
+	w.values += w.levels
+	w.bounds, w.levels, w.size = leafBounds{}, 0, 0
+	w.pages, w.encodings = nil, nil
+	w.dict, w.dictPage = nil, nil
+}

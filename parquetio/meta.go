@@ -1,0 +1,524 @@
+package parquetio
+
+import "slices"
+
+// The structs of parquet.thrift that are used here, with their field ids in read and write.
+
+type physical int32
+
+const (
+	physBool      physical = 0
+	physInt32     physical = 1
+	physInt64     physical = 2
+	physInt96     physical = 3
+	physFloat     physical = 4
+	physDouble    physical = 5
+	physByteArray physical = 6
+	physFixed     physical = 7
+)
+
+func (p physical) String() string {
+	names := [...]string{"BOOLEAN", "INT32", "INT64", "INT96", "FLOAT", "DOUBLE", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"}
+	if p < 0 || int(p) >= len(names) {
+		return "unknown type"
+	}
+	return names[p]
+}
+
+const (
+	encPlain           = 0
+	encPlainDictionary = 2
+	encRLE             = 3
+	encBitPacked       = 4
+	encDelta           = 5
+	encDeltaLength     = 6
+	encDeltaByteArray  = 7
+	encRLEDictionary   = 8
+	encByteStreamSplit = 9
+)
+
+const (
+	codecNone   = 0
+	codecSnappy = 1
+	codecGzip   = 2
+	codecZstd   = 6
+	codecLZ4Raw = 7
+)
+
+const (
+	repRequired = 0
+	repOptional = 1
+	repRepeated = 2
+)
+
+const (
+	pageData       = 0
+	pageIndex      = 1
+	pageDictionary = 2
+	pageDataV2     = 3
+)
+
+// logical type kinds: the field ids of the LogicalType union.
+const (
+	logicalString    = 1
+	logicalMap       = 2
+	logicalList      = 3
+	logicalEnum      = 4
+	logicalDecimal   = 5
+	logicalDate      = 6
+	logicalTime      = 7
+	logicalTimestamp = 8
+	logicalInt       = 10
+	logicalJSON      = 12
+	logicalUUID      = 14
+)
+
+// converted types that stand in for a logical type in older files.
+const (
+	convertedUTF8            = 0
+	convertedMap             = 1
+	convertedList            = 3
+	convertedDecimal         = 5
+	convertedDate            = 6
+	convertedTimeMicros      = 8
+	convertedTimestampMicros = 10
+)
+
+const (
+	unitMillis = 1
+	unitMicros = 2
+	unitNanos  = 3
+)
+
+type schemaElement struct {
+	name       string
+	typ        physical
+	hasType    bool
+	typeLength int32
+	repetition int32
+	children   int32
+	converted  int32 // -1 none
+	scale      int32
+	precision  int32
+	fieldID    int32 // -1 none
+	logical    int16 // 0 none
+	unit       int16 // of logicalTime and logicalTimestamp
+	utc        bool
+	bitWidth   int8 // of logicalInt
+	signed     bool
+}
+
+type statistics struct {
+	max, min           []byte // deprecated fields
+	maxValue, minValue []byte
+	nulls, nans        int64 // -1 unknown
+	maxExact, minExact bool
+}
+
+type columnChunk struct {
+	typ                                  physical
+	encodings                            []int32
+	path                                 []string
+	codec                                int32
+	values                               int64
+	uncompressed, compressed             int64
+	dataOffset, dictOffset               int64 // dictOffset 0: none
+	stats                                statistics
+	hasMeta                              bool
+	filePath                             string
+	offsetIndexOffset, columnIndexOffset int64
+	offsetIndexLength, columnIndexLength int32
+}
+
+type rowGroup struct {
+	columns    []columnChunk
+	bytes      int64 // uncompressed
+	rows       int64
+	fileOffset int64
+	compressed int64
+}
+
+type fileMeta struct {
+	schema    []schemaElement
+	rows      int64
+	groups    []rowGroup
+	createdBy string
+}
+
+type pageHeader struct {
+	typ                      int32
+	uncompressed, compressed int32
+	crc                      int32
+	hasCRC                   bool
+	values                   int32
+	nulls, rows              int32 // V2
+	encoding                 int32
+	defEncoding, repEncoding int32 // V1
+	defLen, repLen           int32 // V2
+	isCompressed             bool  // V2
+	hasHeader                bool
+}
+
+type pageLocation struct {
+	offset int64
+	size   int32
+	first  int64
+}
+
+type columnIndex struct {
+	nullPages []bool
+	mins      [][]byte
+	maxs      [][]byte
+	order     int32
+	nulls     []int64
+}
+
+func (e *schemaElement) write(w *thriftWriter) {
+	w.begin()
+	if e.hasType {
+		w.i32(1, int32(e.typ))
+	}
+	if e.typeLength > 0 {
+		w.i32(2, e.typeLength)
+	}
+	if e.repetition >= 0 {
+		w.i32(3, e.repetition)
+	}
+	w.str(4, e.name)
+	if !e.hasType {
+		w.i32(5, e.children)
+	}
+	if e.converted >= 0 {
+		w.i32(6, e.converted)
+	}
+	if e.logical == logicalDecimal {
+		w.i32(7, e.scale)
+		w.i32(8, e.precision)
+	}
+	if e.fieldID >= 0 {
+		w.i32(9, e.fieldID)
+	}
+	if e.logical != 0 {
+		w.strct(10)
+		w.strct(e.logical)
+		switch e.logical {
+		case logicalDecimal:
+			w.i32(1, e.scale)
+			w.i32(2, e.precision)
+		case logicalTime, logicalTimestamp:
+			w.boolean(1, e.utc)
+			w.strct(2)
+			w.strct(e.unit)
+			w.end()
+			w.end()
+		}
+		w.end()
+		w.end()
+	}
+	w.end()
+}
+
+func (e *schemaElement) read(r *thriftReader) {
+	*e = schemaElement{converted: -1, fieldID: -1}
+	r.fields(func(id int16, typ byte) {
+		switch {
+		case id == 1 && typ == thriftI32:
+			e.typ, e.hasType = physical(r.i32()), true
+		case id == 2 && typ == thriftI32:
+			e.typeLength = r.i32()
+		case id == 3 && typ == thriftI32:
+			e.repetition = r.i32()
+		case id == 4 && typ == thriftBinary:
+			e.name = string(r.bytes())
+		case id == 5 && typ == thriftI32:
+			e.children = r.i32()
+		case id == 6 && typ == thriftI32:
+			e.converted = r.i32()
+		case id == 7 && typ == thriftI32:
+			e.scale = r.i32()
+		case id == 8 && typ == thriftI32:
+			e.precision = r.i32()
+		case id == 9 && typ == thriftI32:
+			e.fieldID = r.i32()
+		case id == 10 && typ == thriftStruct:
+			r.fields(func(id int16, typ byte) { e.readLogical(r, id, typ) })
+		default:
+			r.skip(typ)
+		}
+	})
+}
+
+func (e *schemaElement) readLogical(r *thriftReader, kind int16, typ byte) {
+	if typ != thriftStruct {
+		r.skip(typ)
+		return
+	}
+	e.logical = kind
+	r.fields(func(id int16, typ byte) {
+		switch {
+		case kind == logicalDecimal && id == 1 && typ == thriftI32:
+			e.scale = r.i32()
+		case kind == logicalDecimal && id == 2 && typ == thriftI32:
+			e.precision = r.i32()
+		case (kind == logicalTime || kind == logicalTimestamp) && id == 1 && (typ == thriftTrue || typ == thriftFalse):
+			e.utc = typ == thriftTrue
+		case (kind == logicalTime || kind == logicalTimestamp) && id == 2 && typ == thriftStruct:
+			r.fields(func(id int16, typ byte) {
+				e.unit = id
+				r.skip(typ)
+			})
+		case kind == logicalInt && id == 1 && typ == thriftByte:
+			e.bitWidth = int8(r.byte())
+		case kind == logicalInt && id == 2 && (typ == thriftTrue || typ == thriftFalse):
+			e.signed = typ == thriftTrue
+		default:
+			r.skip(typ)
+		}
+	})
+}
+
+func (s *statistics) write(w *thriftWriter) {
+	if s.nulls >= 0 {
+		w.i64(3, s.nulls)
+	}
+	if s.maxValue != nil {
+		w.bytes(5, s.maxValue)
+	}
+	if s.minValue != nil {
+		w.bytes(6, s.minValue)
+	}
+	if s.maxValue != nil {
+		w.boolean(7, s.maxExact)
+	}
+	if s.minValue != nil {
+		w.boolean(8, s.minExact)
+	}
+	if s.nans >= 0 {
+		w.i64(9, s.nans)
+	}
+}
+
+func (s *statistics) read(r *thriftReader) {
+	*s = statistics{nulls: -1, nans: -1}
+	r.fields(func(id int16, typ byte) {
+		switch {
+		case id == 1 && typ == thriftBinary:
+			s.max = slices.Clone(r.bytes())
+		case id == 2 && typ == thriftBinary:
+			s.min = slices.Clone(r.bytes())
+		case id == 3 && typ == thriftI64:
+			s.nulls = r.varint()
+		case id == 5 && typ == thriftBinary:
+			s.maxValue = append([]byte{}, r.bytes()...)
+		case id == 6 && typ == thriftBinary:
+			s.minValue = append([]byte{}, r.bytes()...)
+		case id == 7:
+			s.maxExact = typ == thriftTrue
+		case id == 8:
+			s.minExact = typ == thriftTrue
+		case id == 9 && typ == thriftI64:
+			s.nans = r.varint()
+		default:
+			r.skip(typ)
+		}
+	})
+}
+
+func (c *columnChunk) write(w *thriftWriter) {
+	w.begin()
+	start := c.dataOffset
+	if c.dictOffset > 0 {
+		start = c.dictOffset
+	}
+	w.i64(2, start)
+	w.strct(3)
+	w.i32(1, int32(c.typ))
+	w.list(2, thriftI32, len(c.encodings))
+	for _, e := range c.encodings {
+		w.b = append(w.b, byte(e<<1)) // zigzag of a small number
+	}
+	w.list(3, thriftBinary, len(c.path))
+	for _, p := range c.path {
+		w.rawBytes([]byte(p))
+	}
+	w.i32(4, c.codec)
+	w.i64(5, c.values)
+	w.i64(6, c.uncompressed)
+	w.i64(7, c.compressed)
+	w.i64(9, c.dataOffset)
+	if c.dictOffset > 0 {
+		w.i64(11, c.dictOffset)
+	}
+	w.strct(12)
+	c.stats.write(w)
+	w.end()
+	w.end()
+	if c.offsetIndexLength > 0 {
+		w.i64(4, c.offsetIndexOffset)
+		w.i32(5, c.offsetIndexLength)
+	}
+	if c.columnIndexLength > 0 {
+		w.i64(6, c.columnIndexOffset)
+		w.i32(7, c.columnIndexLength)
+	}
+	w.end()
+}
+
+func (c *columnChunk) read(r *thriftReader) {
+	c.stats = statistics{nulls: -1, nans: -1}
+	r.fields(func(id int16, typ byte) {
+		switch {
+		case id == 1 && typ == thriftBinary:
+			c.filePath = string(r.bytes())
+		case id == 3 && typ == thriftStruct:
+			c.hasMeta = true
+			r.fields(func(id int16, typ byte) { c.readMeta(r, id, typ) })
+		case id == 4 && typ == thriftI64:
+			c.offsetIndexOffset = r.varint()
+		case id == 5 && typ == thriftI32:
+			c.offsetIndexLength = r.i32()
+		case id == 6 && typ == thriftI64:
+			c.columnIndexOffset = r.varint()
+		case id == 7 && typ == thriftI32:
+			c.columnIndexLength = r.i32()
+		default:
+			r.skip(typ)
+		}
+	})
+}
+
+func (c *columnChunk) readMeta(r *thriftReader, id int16, typ byte) {
+	switch {
+	case id == 1 && typ == thriftI32:
+		c.typ = physical(r.i32())
+	case id == 3 && typ == thriftList:
+		elem, n := r.list()
+		for i := 0; i < n && r.err == nil; i++ {
+			if elem != thriftBinary {
+				r.fail("path of strings expected")
+				return
+			}
+			c.path = append(c.path, string(r.bytes()))
+		}
+	case id == 4 && typ == thriftI32:
+		c.codec = r.i32()
+	case id == 5 && typ == thriftI64:
+		c.values = r.varint()
+	case id == 6 && typ == thriftI64:
+		c.uncompressed = r.varint()
+	case id == 7 && typ == thriftI64:
+		c.compressed = r.varint()
+	case id == 9 && typ == thriftI64:
+		c.dataOffset = r.varint()
+	case id == 11 && typ == thriftI64:
+		c.dictOffset = r.varint()
+	case id == 12 && typ == thriftStruct:
+		c.stats.read(r)
+	default:
+		r.skip(typ)
+	}
+}
+
+func (g *rowGroup) write(w *thriftWriter, ordinal int) {
+	w.begin()
+	w.list(1, thriftStruct, len(g.columns))
+	for i := range g.columns {
+		g.columns[i].write(w)
+	}
+	w.i64(2, g.bytes)
+	w.i64(3, g.rows)
+	w.i64(5, g.fileOffset)
+	w.i64(6, g.compressed)
+	if ordinal <= 32767 {
+		w.field(7, thriftI16)
+		w.b = append(w.b, varint16(ordinal)...)
+	}
+	w.end()
+}
+
+func (g *rowGroup) read(r *thriftReader) {
+	r.fields(func(id int16, typ byte) {
+		switch {
+		case id == 1:
+			r.structs(typ, func(_, n int) {
+				if g.columns == nil {
+					g.columns = make([]columnChunk, 0, min(n, 4096))
+				}
+				var c columnChunk
+				c.read(r)
+				g.columns = append(g.columns, c)
+			})
+		case id == 2 && typ == thriftI64:
+			g.bytes = r.varint()
+		case id == 3 && typ == thriftI64:
+			g.rows = r.varint()
+		case id == 5 && typ == thriftI64:
+			g.fileOffset = r.varint()
+		case id == 6 && typ == thriftI64:
+			g.compressed = r.varint()
+		default:
+			r.skip(typ)
+		}
+	})
+}
+
+func (m *fileMeta) write(w *thriftWriter) {
+	w.begin()
+	w.i32(1, 2)
+	w.list(2, thriftStruct, len(m.schema))
+	leaves := 0
+	for i := range m.schema {
+		m.schema[i].write(w)
+		if m.schema[i].hasType {
+			leaves++
+		}
+	}
+	w.i64(3, m.rows)
+	w.list(4, thriftStruct, len(m.groups))
+	for i := range m.groups {
+		m.groups[i].write(w, i)
+	}
+	w.str(6, m.createdBy)
+	w.list(7, thriftStruct, leaves)
+	for range leaves {
+		w.begin()
+		w.strct(1) // TYPE_ORDER
+		w.end()
+		w.end()
+	}
+	w.end()
+}
+
+func (m *fileMeta) read(r *thriftReader) {
+	r.fields(func(id int16, typ byte) {
+		switch {
+		case id == 2:
+			r.structs(typ, func(int, int) {
+				var e schemaElement
+				e.read(r)
+				m.schema = append(m.schema, e)
+			})
+		case id == 3 && typ == thriftI64:
+			m.rows = r.varint()
+		case id == 4:
+			r.structs(typ, func(int, int) {
+				var g rowGroup
+				g.read(r)
+				m.groups = append(m.groups, g)
+			})
+		case id == 6 && typ == thriftBinary:
+			m.createdBy = string(r.bytes())
+		case id == 8 && typ == thriftStruct:
+			r.fail("encrypted files are not supported")
+		default:
+			r.skip(typ)
+		}
+	})
+}
+
+func varint16(v int) []byte {
+	var w thriftWriter
+	w.begin()
+	w.i32(1, int32(v))
+	return w.b[1:]
+}

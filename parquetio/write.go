@@ -1,0 +1,418 @@
+package parquetio
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"runtime"
+	"sort"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"golang.org/x/sync/errgroup"
+
+	"frostline/coltype"
+)
+
+const (
+	// pageBytes cuts pages of wide values: a reader that wants one row decodes a page of each column.
+	pageBytes = 2 << 20
+	// rowGroupBytes cuts row groups of wide values: a row group is held in memory until it is whole.
+	rowGroupBytes = 64 << 20
+)
+
+var errClosed = errors.New("write Parquet: the writer is closed")
+
+// Writer writes one file.
+type Writer struct {
+	out    *hashWriter
+	o      WriteOptions
+	schema coltype.Schema
+	arrow  *arrow.Schema
+	meta   fileMeta
+	leaves []*leafWriter
+
+	rows      int64 // in the file, up to the last page cut
+	pageRows  int   // in the page being filled
+	groupRows int   // in the finished pages of the row group
+	exact     int64 // rows with a side column
+	offsets   [][]groupIndex
+	splits    []int64
+	err       error
+}
+
+// groupIndex is the page index of one written column chunk.
+type groupIndex struct {
+	locs  []pageLocation
+	pages []leafBounds
+}
+
+// hashWriter counts and hashes what goes out.
+type hashWriter struct {
+	w   io.Writer
+	h   hash.Hash
+	off int64
+}
+
+func (w *hashWriter) Write(b []byte) (int, error) {
+	n, err := w.w.Write(b)
+	w.h.Write(b[:n])
+	w.off += int64(n)
+	return n, err
+}
+
+// NewWriter writes a file of the columns of s to w.
+func NewWriter(w io.Writer, s coltype.Schema, o WriteOptions) (*Writer, error) {
+	if o.RowGroupRows <= 0 {
+		o.RowGroupRows = 122880
+	}
+	if o.PageRows <= 0 {
+		o.PageRows = 20480
+	}
+	o.PageRows = min(o.PageRows, o.RowGroupRows)
+	out := &Writer{out: &hashWriter{w: w, h: sha256.New()}, o: o, schema: s, arrow: s.Arrow()}
+	elems, leaves, err := writeSchema(s, out.arrow)
+	if err != nil {
+		return nil, err
+	}
+	out.meta = fileMeta{schema: elems, createdBy: "frostline"}
+	for _, l := range leaves {
+		lw := &leafWriter{leaf: l, o: &out.o}
+		lw.vals.reset()
+		out.leaves = append(out.leaves, lw)
+	}
+	_, out.err = out.out.Write([]byte("PAR1"))
+	return out, out.err
+}
+
+// Write adds the rows of b, whose schema is s.Arrow(). It does not keep b.
+func (w *Writer) Write(b arrow.RecordBatch) error {
+	if w.err != nil {
+		return w.err
+	}
+	if int(b.NumCols()) != w.arrow.NumFields() {
+		return fmt.Errorf("write Parquet: batch has %d columns, the file %d", b.NumCols(), w.arrow.NumFields())
+	}
+	side := b.Column(int(b.NumCols()) - 1)
+	w.exact += int64(side.Len() - side.NullN())
+	for from, rows := 0, int(b.NumRows()); from < rows; {
+		n := w.fits(b, from, rows)
+		to, cut := from+n, false
+		if n == 0 || w.pageRows+n == w.o.PageRows || w.groupRows+w.pageRows+n == w.o.RowGroupRows {
+			cut = true
+		}
+		if err := w.add(b, from, to, cut); err != nil {
+			w.err = fmt.Errorf("write Parquet: %w", err)
+			return w.err
+		}
+		from = to
+	}
+	return nil
+}
+
+// fits is how many rows of b from row from on go into the current page. It is 0 only when the page
+// has rows already.
+func (w *Writer) fits(b arrow.RecordBatch, from, end int) int {
+	n := min(end-from, w.o.PageRows-w.pageRows, w.o.RowGroupRows-w.groupRows-w.pageRows)
+	for _, l := range w.leaves {
+		size := widthUpTo(b.Column(l.column), l, from)
+		if size == nil {
+			continue
+		}
+		room := pageBytes - l.vals.bytes()
+		if size(n) > room {
+			n = sort.Search(n, func(k int) bool { return size(k+1) > room })
+		}
+	}
+	if n == 0 && w.pageRows == 0 {
+		return 1
+	}
+	return n
+}
+
+// widthUpTo gives the bytes of the first k rows from row from on; nil for columns of fixed width.
+func widthUpTo(arr arrow.Array, l *leafWriter, from int) func(k int) int {
+	var child arrow.Array
+	var offs []int32
+	switch a := arr.(type) {
+	case *array.List:
+		child, offs = a.ListValues(), a.Offsets()[a.Data().Offset():]
+	case *array.Map:
+		child, offs = a.Keys(), a.Offsets()[a.Data().Offset():]
+		if l.value {
+			child = a.Items()
+		}
+	default:
+		data := stringOffsets(arr)
+		if data == nil {
+			return nil
+		}
+		return func(k int) int { return int(data[from+k] - data[from]) }
+	}
+	if arr.Len() == 0 || arr.NullN() == arr.Len() {
+		return nil
+	}
+	data := stringOffsets(child)
+	return func(k int) int {
+		a, b := offs[from], offs[from+k]
+		size := 8 * int(b-a)
+		if data != nil {
+			size += int(data[b] - data[a])
+		}
+		return size
+	}
+}
+
+func stringOffsets(arr arrow.Array) []int32 {
+	switch a := arr.(type) {
+	case *array.String:
+		return a.ValueOffsets()
+	case *array.Binary:
+		return a.ValueOffsets()
+	}
+	return nil
+}
+
+// add puts rows [from, to) of b into the page, and ends it when cut is set.
+func (w *Writer) add(b arrow.RecordBatch, from, to int, cut bool) error {
+	err := w.each(func(l *leafWriter) error {
+		if err := l.vals.appendRows(&l.leaf, b.Column(l.column), from, to); err != nil {
+			return err
+		}
+		if cut {
+			return l.flushPage()
+		}
+		return nil
+	}, cut)
+	if err != nil {
+		return err
+	}
+	w.pageRows += to - from
+	if !cut {
+		return nil
+	}
+	return w.afterCut()
+}
+
+// each runs f for all leaves, at once when it is worth it.
+func (w *Writer) each(f func(*leafWriter) error, parallel bool) error {
+	if !parallel || runtime.GOMAXPROCS(0) == 1 {
+		for _, l := range w.leaves {
+			if err := f(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, l := range w.leaves {
+		g.Go(func() error { return f(l) })
+	}
+	return g.Wait()
+}
+
+func (w *Writer) afterCut() error {
+	w.groupRows += w.pageRows
+	w.rows += int64(w.pageRows)
+	w.pageRows = 0
+	size := 0
+	for _, l := range w.leaves {
+		size += l.size
+	}
+	if w.groupRows >= w.o.RowGroupRows || size >= rowGroupBytes {
+		return w.flushGroup()
+	}
+	return nil
+}
+
+// flushGroup writes the finished pages as one row group.
+func (w *Writer) flushGroup() error {
+	if w.groupRows == 0 {
+		return nil
+	}
+	g := rowGroup{rows: int64(w.groupRows), fileOffset: w.out.off}
+	w.splits = append(w.splits, w.out.off)
+	var index []groupIndex
+	for _, l := range w.leaves {
+		c, x, err := w.writeChunk(l)
+		if err != nil {
+			return err
+		}
+		g.columns = append(g.columns, c)
+		g.bytes += c.uncompressed
+		g.compressed += c.compressed
+		index = append(index, x)
+	}
+	w.meta.groups = append(w.meta.groups, g)
+	w.offsets = append(w.offsets, index)
+	w.groupRows = 0
+	return nil
+}
+
+func (w *Writer) writeChunk(l *leafWriter) (columnChunk, groupIndex, error) {
+	c := columnChunk{typ: l.elem.typ, path: l.path, codec: l.codec, values: l.levels, stats: l.bounds.statistics(&l.leaf)}
+	c.encodings = append(c.encodings, encRLE) // of the levels
+	start := w.out.off
+	if page, raw := l.dictBytes(); page != nil {
+		c.dictOffset = start
+		c.uncompressed += int64(raw)
+		c.encodings = append(c.encodings, encPlain)
+		if _, err := w.out.Write(page); err != nil {
+			return c, groupIndex{}, err
+		}
+	}
+	for _, e := range l.encodings {
+		if e != encPlain || c.dictOffset == 0 {
+			c.encodings = append(c.encodings, e)
+		}
+	}
+	c.dataOffset = w.out.off
+	var x groupIndex
+	row := int64(0)
+	for _, p := range l.pages {
+		x.locs = append(x.locs, pageLocation{offset: w.out.off, size: int32(len(p.bytes)), first: row})
+		x.pages = append(x.pages, p.bounds)
+		row += int64(p.rows)
+		c.uncompressed += int64(p.raw)
+		if _, err := w.out.Write(p.bytes); err != nil {
+			return c, x, err
+		}
+	}
+	c.compressed = w.out.off - start
+	l.totalBytes += c.compressed
+	l.endChunk()
+	return c, x, nil
+}
+
+// Bytes is what the file would hold if closed now, nearly: written plus the pages that are encoded
+// plus half of what waits for its page to fill.
+func (w *Writer) Bytes() int64 {
+	n := w.out.off
+	for _, l := range w.leaves {
+		n += int64(l.size + l.vals.bytes()/2)
+	}
+	return n
+}
+
+// Close writes the footer and describes the file.
+func (w *Writer) Close() (Info, error) {
+	if w.err != nil {
+		return Info{}, w.err
+	}
+	info, err := w.finish()
+	if err != nil {
+		w.err = fmt.Errorf("write Parquet: close: %w", err)
+		return Info{}, w.err
+	}
+	w.Abort()
+	return info, nil
+}
+
+func (w *Writer) finish() (Info, error) {
+	if w.pageRows > 0 {
+		if err := w.each((*leafWriter).flushPage, true); err != nil {
+			return Info{}, err
+		}
+		if err := w.afterCut(); err != nil {
+			return Info{}, err
+		}
+	}
+	if err := w.flushGroup(); err != nil {
+		return Info{}, err
+	}
+	if err := w.writeIndexes(); err != nil {
+		return Info{}, err
+	}
+	w.meta.rows = w.rows
+	var tw thriftWriter
+	w.meta.write(&tw)
+	n := len(tw.b)
+	tail := append(tw.b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24), 'P', 'A', 'R', '1')
+	if _, err := w.out.Write(tail); err != nil {
+		return Info{}, err
+	}
+	return w.info(), nil
+}
+
+// writeIndexes writes the page indexes: all column indexes, then all offset indexes. A chunk with a
+// page of NaN alone, or without an upper bound, has no column index (parquet.thrift, ColumnIndex).
+func (w *Writer) writeIndexes() error {
+	for g := range w.meta.groups {
+		for i := range w.offsets[g] {
+			c, x := &w.meta.groups[g].columns[i], &w.offsets[g][i]
+			b := x.columnIndex(&w.leaves[i].leaf)
+			if b == nil {
+				continue
+			}
+			c.columnIndexOffset, c.columnIndexLength = w.out.off, int32(len(b))
+			if _, err := w.out.Write(b); err != nil {
+				return err
+			}
+		}
+	}
+	for g := range w.meta.groups {
+		for i := range w.offsets[g] {
+			c := &w.meta.groups[g].columns[i]
+			var tw thriftWriter
+			writeOffsetIndex(&tw, w.offsets[g][i].locs)
+			c.offsetIndexOffset, c.offsetIndexLength = w.out.off, int32(len(tw.b))
+			if _, err := w.out.Write(tw.b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (x *groupIndex) columnIndex(l *leaf) []byte {
+	ci := columnIndex{}
+	for _, b := range x.pages {
+		lo, hi := b.encode(l.elem.typ)
+		null := !b.has && b.nans == 0
+		if !null && (lo == nil || hi == nil) {
+			return nil
+		}
+		if null {
+			lo, hi = []byte{}, []byte{}
+		}
+		ci.nullPages = append(ci.nullPages, null)
+		ci.mins, ci.maxs = append(ci.mins, lo), append(ci.maxs, hi)
+		ci.nulls = append(ci.nulls, b.nulls)
+	}
+	var tw thriftWriter
+	ci.write(&tw)
+	return tw.b
+}
+
+func (w *Writer) info() Info {
+	info := Info{Rows: w.rows, Bytes: w.out.off, SplitOffsets: w.splits}
+	copy(info.SHA256[:], w.out.h.Sum(nil))
+	for _, l := range w.leaves {
+		if l.fieldID == 0 {
+			continue
+		}
+		c := ColumnInfo{FieldID: l.fieldID, Bytes: l.totalBytes, Values: l.values}
+		c.Bounds = coltype.Bounds{Rows: w.rows, Nulls: l.total.nulls, Exact: w.exact}
+		if l.elem.typ == physFloat || l.elem.typ == physDouble {
+			c.Bounds.NaNs = l.total.nans
+		}
+		if l.shape == shapeFlat {
+			lo, hi := l.total.encode(l.elem.typ)
+			c.Bounds.Min, c.Bounds.Max = statValue(l.typ, &l.elem, lo), statValue(l.typ, &l.elem, hi)
+		}
+		info.Columns = append(info.Columns, c)
+	}
+	return info
+}
+
+// Abort gives back what the writer holds; the output is not a Parquet file. After Close it does
+// nothing.
+func (w *Writer) Abort() {
+	if w.err == nil {
+		w.err = errClosed
+	}
+	w.leaves, w.offsets = nil, nil
+}
