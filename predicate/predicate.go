@@ -1,70 +1,134 @@
-// Package predicate is the filter language: parse, bind to typed columns, evaluate over Arrow
-// batches, prune by bounds. Semantics are PostgreSQL's: three-valued logic, exact numerics, char
-// padding, NaN highest. Text compares by bytes.
+// Package predicate is the filter language of queries: parse, bind to typed columns, evaluate over
+// Arrow batches, prune by bounds. Semantics are PostgreSQL's: three-valued logic, exact numerics,
+// char padding, NaN highest. Text compares by bytes, as under the C collation, and ILIKE folds
+// ASCII letters only, as a server of that locale does.
+//
+// The language is the part of SQL's WHERE that compares one column with literals:
+//
+//	= <> != < <= > >=   [NOT] LIKE, [NOT] ILIKE, each with ESCAPE   [NOT] IN (…)
+//	[NOT] BETWEEN [SYMMETRIC]   IS [NOT] NULL | TRUE | FALSE | UNKNOWN   IS [NOT] DISTINCT FROM
+//	AND OR NOT ( )   a bare boolean column
+//	'text' 12 -1.5 1e3 TRUE FALSE NULL DATE '…' TIME '…' TIMESTAMP '…' TIMESTAMPTZ '…'
+//
+// [Bind] types a literal as PostgreSQL resolves `column op literal`: a quoted string is read by the
+// column type's input function, a number keeps its own type. What PostgreSQL refuses for its types,
+// Bind refuses. A column whose type has no comparison here takes only IS [NOT] NULL.
+//
+// Everything returned is immutable and may be used by many goroutines.
 package predicate
 
 import (
-	"frostline/coltype"
+	"fmt"
+	"sort"
 
-	"github.com/apache/arrow-go/v18/arrow"
+	"frostline/coltype"
 )
 
 // Error is a mistake of the caller's: a syntax error, an unknown column, a literal that does not
 // fit. It is the 400 of the API.
 type Error struct {
-	Code  string // "syntax", "unknown_column", "type_mismatch", "unknown_filter", "too_deep", "too_long"
+	Code  string // one of the Code constants
 	Field string // "filterExpression", or the key in filters
 	Pos   int    // 1-based position in the text in characters, 0 without
 	Msg   string // what was wrong
 	Hint  string // what to do, "" without
 }
 
+// The codes of Error.
+const (
+	CodeSyntax        = "syntax"
+	CodeUnknownColumn = "unknown_column"
+	CodeTypeMismatch  = "type_mismatch"
+	CodeUnknownFilter = "unknown_filter"
+	CodeTooDeep       = "too_deep"
+	CodeTooLong       = "too_long"
+)
+
 // Error is Msg with its place and the hint.
-func (e *Error) Error() string { panic("stub") }
+func (e *Error) Error() string {
+	s := e.Msg
+	switch {
+	case e.Field != "" && e.Pos > 0:
+		s = fmt.Sprintf("%s, position %d: %s", e.Field, e.Pos, s)
+	case e.Field != "":
+		s = e.Field + ": " + s
+	}
+	if e.Hint != "" {
+		s += "; " + e.Hint
+	}
+	return s
+}
+
+// The limits of an expression.
+const (
+	MaxText  = 64 << 10  // bytes of a filterExpression
+	MaxDepth = 200       // nested parentheses, NOT and IS
+	MaxList  = 10_000    // items of one IN list
+	maxDigit = 1_000_000 // digits of all numeric literals of one expression, exponents written out
+)
 
 // Expr is a parsed, unbound expression. The nil Expr is true.
 type Expr interface {
 	// String is the expression as text that Parse reads back to an equal tree.
 	String() string
+
+	prec() int
 }
 
-// Parse reads a filterExpression. Errors are *Error.
-func Parse(text string) (Expr, error) { panic("stub") }
-
-// FromFilters makes the AND of a filters object (key → JSON value: string, json.Number, bool,
-// nil, []any for _in). A real column whose name ends in a suffix wins over the suffix. Keys are
-// taken in byte order.
-func FromFilters(filters map[string]any, cols []coltype.Column) (Expr, error) { panic("stub") }
-
-// And is the conjunction; nil operands are left out.
-func And(list ...Expr) Expr { panic("stub") }
-
 // Predicate is an expression bound to columns. It is immutable and may be used by many goroutines.
-type Predicate struct{}
+type Predicate struct {
+	root  node
+	cols  []int            // indexes into the bound columns, ascending
+	bound []coltype.Column // the columns at those indexes
+	exact bool             // one of them may have cells in the side column
+}
 
-// Bind types the expression against cols. Errors are *Error. A nil Expr gives a predicate that is always true.
-func Bind(e Expr, cols []coltype.Column) (*Predicate, error) { panic("stub") }
+// Bind types the expression against cols. Errors are *Error. A nil Expr gives a predicate that is
+// always true.
+func Bind(e Expr, cols []coltype.Column) (p *Predicate, err error) {
+	defer catch(&err)
+	b := &binder{cols: cols, slots: map[int]int{}}
+	p = &Predicate{root: constant(isTrue)}
+	if e != nil {
+		p.root = b.pred(e)
+	}
+	for i := range b.slots {
+		p.cols = append(p.cols, i)
+	}
+	sort.Ints(p.cols)
+	for slot, i := range p.cols {
+		b.slots[i] = slot
+		p.bound = append(p.bound, cols[i])
+		p.exact = p.exact || mayBeExact(cols[i].Type)
+	}
+	for _, r := range b.refs {
+		r.slot = b.slots[r.col]
+	}
+	return p, nil
+}
 
 // Columns are the indexes into cols that the predicate reads, ascending.
-func (p *Predicate) Columns() []int { panic("stub") }
+func (p *Predicate) Columns() []int { return p.cols }
 
 // NeedsExact reports whether a column that it reads may have cells in the side column.
-func (p *Predicate) NeedsExact() bool { panic("stub") }
+func (p *Predicate) NeedsExact() bool { return p.exact }
 
-// Eval sets sel[i] to whether row i is TRUE (not NULL, not FALSE). arrs[j] is the column Columns()[j] with the Arrow type of
-// coltype.Column.ArrowField; exact is the side column (map<string,string>) or nil when it has no entries. len(sel) is the row count.
-func (p *Predicate) Eval(arrs []arrow.Array, exact arrow.Array, sel []bool) error { panic("stub") }
+// mayBeExact reports whether the typed form of t leaves values out (package coltype says which).
+func mayBeExact(t coltype.Type) bool {
+	switch t.Kind {
+	case coltype.Decimal, coltype.Date, coltype.Time, coltype.Timestamp, coltype.TimestampTZ, coltype.List:
+		return true
+	}
+	return false
+}
 
-// Verdict is what bounds say of a predicate.
-type Verdict uint8
-
-// None: no row is TRUE. All: every row is TRUE. Some: unknown.
-const (
-	Some Verdict = iota
-	None
-	All
-)
-
-// Prune decides from bounds of columns (index into the bound cols). Unknown statistics give Some. Cells in the side
-// column (Bounds.Exact != 0) make the typed bounds and NULL counts of a column that can have such cells unknown.
-func (p *Predicate) Prune(bounds func(col int) coltype.Bounds) Verdict { panic("stub") }
+// catch turns the panic of a refusal into an error.
+func catch(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case *Error:
+		*err = r
+	default:
+		panic(r)
+	}
+}

@@ -1,0 +1,186 @@
+package predicate
+
+import (
+	"fmt"
+
+	"frostline/coltype"
+)
+
+// class is a PostgreSQL type with operators here.
+type class uint8
+
+const (
+	opaque  class = iota // no comparison: IS NULL only
+	unknown              // a quoted literal or NULL before it is resolved
+	boolean
+	int2
+	int4
+	int8
+	oid
+	float4
+	float8
+	numeric
+	text // varchar too
+	bpchar
+	name
+	enum
+	uuid
+	bytea
+	date
+	clock // time
+	timestamp
+	timestamptz
+)
+
+// plain are the types without modifiers: a literal is not rounded or cut to the column's.
+var plain = map[class]coltype.Type{
+	boolean:     {Kind: coltype.Bool, Wire: coltype.WireBool, Base: "bool", Name: "boolean"},
+	int2:        {Kind: coltype.Int32, Wire: coltype.WireInt2, Base: "int2", Name: "smallint"},
+	int4:        {Kind: coltype.Int32, Wire: coltype.WireInt4, Base: "int4", Name: "integer"},
+	int8:        {Kind: coltype.Int64, Wire: coltype.WireInt8, Base: "int8", Name: "bigint"},
+	oid:         {Kind: coltype.Int64, Wire: coltype.WireOID, Base: "oid", Name: "oid"},
+	float4:      {Kind: coltype.Float32, Wire: coltype.WireFloat4, Base: "float4", Name: "real"},
+	float8:      {Kind: coltype.Float64, Wire: coltype.WireFloat8, Base: "float8", Name: "double precision"},
+	numeric:     {Kind: coltype.String, Wire: coltype.WireNumeric, Base: "numeric", Name: "numeric"},
+	text:        {Kind: coltype.String, Wire: coltype.WireRaw, Base: "text", Name: "text"},
+	bpchar:      {Kind: coltype.String, Wire: coltype.WireRaw, Base: "bpchar", Name: "character"},
+	name:        {Kind: coltype.String, Wire: coltype.WireRaw, Base: "name", Name: "name"},
+	enum:        {Name: "enum"},
+	uuid:        {Kind: coltype.UUID, Wire: coltype.WireUUID, Base: "uuid", Name: "uuid"},
+	bytea:       {Kind: coltype.Binary, Wire: coltype.WireRaw, Base: "bytea", Name: "bytea"},
+	date:        {Kind: coltype.Date, Wire: coltype.WireDate, Base: "date", Name: "date"},
+	clock:       {Kind: coltype.Time, Wire: coltype.WireTime, Base: "time", Name: "time without time zone"},
+	timestamp:   {Kind: coltype.Timestamp, Wire: coltype.WireTimestamp, Base: "timestamp", Name: "timestamp without time zone"},
+	timestamptz: {Kind: coltype.TimestampTZ, Wire: coltype.WireTimestamp, Base: "timestamptz", Name: "timestamp with time zone"},
+	unknown:     {Name: "unknown"},
+}
+
+func (c class) String() string { return plain[c].Name }
+
+// classOf is the class of a column's type. The base name alone does not decide: a user's type may
+// have any name.
+func classOf(t coltype.Type) class {
+	if t.Kind == coltype.String && t.Wire == coltype.WireRaw && len(t.Labels) > 0 {
+		return enum
+	}
+	switch t.Wire {
+	case coltype.WireBool:
+		return boolean
+	case coltype.WireInt2:
+		return int2
+	case coltype.WireInt4:
+		return int4
+	case coltype.WireInt8:
+		return int8
+	case coltype.WireOID:
+		return oid
+	case coltype.WireFloat4:
+		return float4
+	case coltype.WireFloat8:
+		return float8
+	case coltype.WireNumeric:
+		return numeric
+	case coltype.WireUUID:
+		return uuid
+	case coltype.WireDate:
+		return date
+	case coltype.WireTime:
+		return clock
+	case coltype.WireTimestamp:
+		if t.Kind == coltype.TimestampTZ {
+			return timestamptz
+		}
+		return timestamp
+	case coltype.WireRaw:
+		switch {
+		case t.Kind == coltype.Binary && t.Base == "bytea":
+			return bytea
+		case t.Kind != coltype.String:
+		case t.Base == "text" || t.Base == "varchar":
+			return text
+		case t.Base == "bpchar":
+			return bpchar
+		case t.Base == "name":
+			return name
+		}
+	}
+	return opaque
+}
+
+func (c class) isNumber() bool { return c >= int2 && c <= numeric }
+
+func (c class) isInt() bool { return c == int2 || c == int4 || c == int8 }
+
+func (c class) isFloat() bool { return c == float4 || c == float8 }
+
+func (c class) isMoment() bool { return c == date || c == timestamp || c == timestamptz }
+
+func (c class) isText() bool { return c == text || c == bpchar || c == name }
+
+// comparable tells whether PostgreSQL has `a op b` for a column or literal of class a and a typed
+// literal of class b. There are casts from integers to oid, and none from numeric.
+func comparable(a, b class) bool {
+	switch {
+	case a == oid || b == oid:
+		return (a == oid || a.isInt()) && (b == oid || b.isInt())
+	case a.isNumber():
+		return b.isNumber()
+	case a.isMoment():
+		return b.isMoment()
+	}
+	return a == b && a != opaque
+}
+
+// category is pg_type.typcategory, as far as the types here share one.
+func (c class) category() string {
+	switch {
+	case c.isNumber():
+		return "N"
+	case c.isMoment() || c == clock:
+		return "D"
+	case c.isText():
+		return "S"
+	}
+	return fmt.Sprint(uint8(c))
+}
+
+// casts tells whether from becomes to implicitly (pg_cast.castcontext i).
+func casts(from, to class) bool {
+	rank := map[class]int{int2: 1, int4: 2, int8: 3, numeric: 4, float4: 5, float8: 6, date: 11, timestamp: 12, timestamptz: 13}
+	switch {
+	case from == to:
+		return true
+	case to == oid:
+		return from.isInt()
+	case from == oid:
+		return to == int8
+	}
+	f, t := rank[from], rank[to]
+	return f > 0 && t > 0 && f/10 == t/10 && f < t
+}
+
+// common is select_common_type of src/backend/parser/parse_coerce.c: the element type of an IN
+// list, that of x included. unknown means that there is none.
+func common(list []class) class {
+	out := unknown
+	for _, c := range list {
+		switch {
+		case c == unknown || c == out:
+		case out == unknown:
+			out = c
+		case c.category() != out.category():
+			return unknown
+		case out != float8 && out != oid && out != timestamptz && out != text && casts(out, c) && !casts(c, out):
+			out = c
+		}
+	}
+	if out == unknown {
+		return text
+	}
+	for _, c := range list {
+		if c != unknown && !casts(c, out) {
+			return unknown
+		}
+	}
+	return out
+}

@@ -1,0 +1,206 @@
+package predicate
+
+import (
+	"bytes"
+	"errors"
+	"unicode/utf8"
+)
+
+// pattern is a compiled LIKE pattern: src/backend/utils/adt/like_match.c. Its % stands for any
+// run of characters, its _ for one.
+type pattern struct {
+	parts []part
+	fold  bool // ASCII letters
+	raw   bool // _ is a byte, not a character (bytea)
+
+	plain  bool     // no _: text, then middle parts in order, then text
+	prefix []byte   // up to the first wildcard
+	suffix []byte   // after the last %
+	middle [][]byte // between two %
+	any    bool     // there is a %
+}
+
+// part is a run of characters, one _ or a run of %.
+type part struct {
+	kind partKind
+	text []byte
+}
+
+type partKind uint8
+
+const (
+	partText partKind = iota
+	partOne
+	partAny
+)
+
+var errEscape = errors.New("the escape must be empty or one character")
+var errEscapeEnd = errors.New("the pattern must not end with the escape character")
+
+func newPattern(s, escape string, fold, raw bool) (*pattern, error) {
+	p := &pattern{fold: fold, raw: raw}
+	if raw && len(escape) > 1 || !raw && utf8.RuneCountInString(escape) > 1 {
+		return nil, errEscape
+	}
+	var text []byte
+	flush := func() {
+		if len(text) > 0 {
+			if fold {
+				lowerBytes(text)
+			}
+			p.parts = append(p.parts, part{partText, text})
+			text = nil
+		}
+	}
+	for i := 0; i < len(s); {
+		n := p.size([]byte(s[i:min(i+utf8.UTFMax, len(s))]))
+		c := s[i : i+n]
+		i += n
+		switch {
+		case escape != "" && c == escape:
+			if i == len(s) {
+				return nil, errEscapeEnd
+			}
+			n = p.size([]byte(s[i:min(i+utf8.UTFMax, len(s))]))
+			text = append(text, s[i:i+n]...)
+			i += n
+		case c == "%":
+			flush()
+			if n := len(p.parts); n == 0 || p.parts[n-1].kind != partAny {
+				p.parts = append(p.parts, part{kind: partAny})
+			}
+		case c == "_":
+			flush()
+			p.parts = append(p.parts, part{kind: partOne})
+		default:
+			text = append(text, c...)
+		}
+	}
+	flush()
+	p.analyse()
+	return p, nil
+}
+
+// analyse finds the pieces of a pattern without _.
+func (p *pattern) analyse() {
+	p.plain = true
+	for i, x := range p.parts {
+		switch {
+		case x.kind == partOne:
+			p.plain = false
+		case x.kind == partAny:
+			p.any = true
+		case i == 0:
+			p.prefix = x.text
+		case i == len(p.parts)-1:
+			p.suffix = x.text
+		default:
+			p.middle = append(p.middle, x.text)
+		}
+	}
+}
+
+// exact is the only text that matches, if there is one.
+func (p *pattern) exact() ([]byte, bool) {
+	if p.fold || !p.plain || p.any {
+		return nil, false
+	}
+	return p.prefix, true
+}
+
+// size is the length of the first character of s.
+func (p *pattern) size(s []byte) int {
+	if p.raw || s[0] < utf8.RuneSelf {
+		return 1
+	}
+	_, n := utf8.DecodeRune(s)
+	return n
+}
+
+func (p *pattern) match(s []byte) bool {
+	if p.fold {
+		s = bytes.Clone(s)
+		lowerBytes(s)
+	}
+	return p.matchFolded(s)
+}
+
+func lowerBytes(s []byte) {
+	for i, c := range s {
+		if c >= 'A' && c <= 'Z' {
+			s[i] = c + 'a' - 'A'
+		}
+	}
+}
+
+func (p *pattern) matchFolded(s []byte) bool {
+	switch {
+	case !p.plain:
+		return p.walk(s)
+	case !p.any:
+		return bytes.Equal(s, p.prefix)
+	case len(s) < len(p.prefix)+len(p.suffix) || !bytes.HasPrefix(s, p.prefix) || !bytes.HasSuffix(s, p.suffix):
+		return false
+	}
+	s = s[len(p.prefix) : len(s)-len(p.suffix)]
+	for _, m := range p.middle {
+		i := bytes.Index(s, m)
+		if i < 0 {
+			return false
+		}
+		s = s[i+len(m):]
+	}
+	return true
+}
+
+// walk matches any pattern, going back to the last % only.
+func (p *pattern) walk(s []byte) bool {
+	if !bytes.HasPrefix(s, p.prefix) {
+		return false
+	}
+	at, i := 0, 0
+	back, from := -1, 0
+	for at < len(s) {
+		if i < len(p.parts) {
+			switch x := &p.parts[i]; {
+			case x.kind == partAny:
+				i++
+				back, from = i, at
+				continue
+			case x.kind == partOne:
+				at += p.size(s[at:])
+				i++
+				continue
+			case bytes.HasPrefix(s[at:], x.text):
+				at += len(x.text)
+				i++
+				continue
+			}
+		}
+		if back < 0 {
+			return false
+		}
+		from += p.size(s[from:])
+		at, i = from, back
+	}
+	for i < len(p.parts) && p.parts[i].kind == partAny {
+		i++
+	}
+	return i == len(p.parts)
+}
+
+func (p *pattern) fill(v *view, active, t []uint64) {
+	switch {
+	case p.plain && !p.fold && p.any && len(p.middle) == 1 && len(p.prefix) == 0 && len(p.suffix) == 0 && v.off != nil:
+		fillContains(v, p.middle[0], t)
+	case p.fold:
+		var buf []byte
+		eachBit(active, t, v.rows, func(i int) bool {
+			buf = append(buf[:0], v.at(i)...)
+			lowerBytes(buf)
+			return p.matchFolded(buf)
+		})
+	default:
+		eachBit(active, t, v.rows, func(i int) bool { return p.matchFolded(v.at(i)) })
+	}
+}

@@ -1,0 +1,184 @@
+package predicate
+
+import (
+	"slices"
+
+	"frostline/coltype"
+)
+
+// node is a bound condition. Its value on a row is TRUE, FALSE or NULL.
+type node interface {
+	// eval sets the bit of every row where the value is TRUE in t, and where it is NULL in n. Rows
+	// outside active may get anything, the bits after the last row too. t and n are never both set
+	// for a row.
+	eval(c *call, active, t, n []uint64) error
+	// outcomes says which values rows may have under the bounds.
+	outcomes(bounds func(col int) coltype.Bounds) outcomes
+}
+
+// constant is a condition that reads no column.
+type constant uint8
+
+const (
+	isNull constant = iota
+	isFalse
+	isTrue
+)
+
+type andNode struct{ list []node }
+
+type orNode struct{ list []node }
+
+type notNode struct{ x node }
+
+// isTest is x IS [NOT] TRUE, FALSE or UNKNOWN; never NULL.
+type isTest struct {
+	x    node
+	what constant
+	neg  bool
+}
+
+// nullLeaf is IS [NOT] NULL on a column.
+type nullLeaf struct {
+	*ref
+	exact bool // cells of the side column count as not NULL
+	neg   bool
+}
+
+// leaf is a test on a column, NULL where the column is.
+type leaf struct {
+	*ref
+	typ   coltype.Type
+	class class
+	test  leafTest
+	match matcher
+}
+
+// cost orders the operands of AND and OR: what is cheap decides first.
+func cost(n node) int {
+	switch n := n.(type) {
+	case *leaf:
+		switch n.match.(type) {
+		case boolMatch, *intMatch, *floatMatch:
+			return 1
+		case *decimalMatch:
+			return 2
+		}
+		if n.test.kind() == testLike {
+			return 5
+		}
+		return 3
+	case *andNode, *orNode, *notNode, *isTest:
+		return 4
+	}
+	return 0
+}
+
+func cheapFirst(list []node) []node {
+	slices.SortStableFunc(list, func(a, b node) int { return cost(a) - cost(b) })
+	return list
+}
+
+func allOf(list []node) node {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return &andNode{cheapFirst(list)}
+}
+
+func anyOf(list []node) node {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return &orNode{cheapFirst(list)}
+}
+
+// testKind tells what a leafTest is.
+type testKind uint8
+
+const (
+	testSpan testKind = iota
+	testSet
+	testLike
+	testLabels
+)
+
+// leafTest is a condition on one non-NULL value.
+type leafTest struct {
+	span   span
+	set    values
+	isSet  bool
+	like   *pattern
+	labels map[string]bool // of an enum, all of them
+	trim   bool            // trailing spaces do not count (bpchar)
+}
+
+func (t leafTest) kind() testKind {
+	switch {
+	case t.like != nil:
+		return testLike
+	case t.labels != nil:
+		return testLabels
+	case t.isSet:
+		return testSet
+	}
+	return testSpan
+}
+
+func (t leafTest) holds(v coltype.Value) bool {
+	if t.trim {
+		v.S = trimSpaces(v.S)
+	}
+	switch t.kind() {
+	case testLike:
+		return t.like.match([]byte(v.S))
+	case testLabels:
+		return t.labels[v.S]
+	case testSet:
+		return t.set.holds(v)
+	}
+	return t.span.holds(v)
+}
+
+func trimSpaces[T string | []byte](s T) T {
+	for len(s) > 0 && s[len(s)-1] == ' ' {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func (b *binder) leaf(x side, t leafTest) *leaf {
+	t.trim = x.class == bpchar && t.like == nil
+	l := &leaf{ref: b.ref(x.col), typ: b.cols[x.col].Type, class: x.class, test: t}
+	l.compile()
+	return l
+}
+
+// compile chooses the loop for the column's Arrow type.
+func (l *leaf) compile() {
+	switch l.typ.Kind {
+	case coltype.Bool:
+		l.match = newBoolMatch(&l.test)
+	case coltype.Int32, coltype.Int64, coltype.Time:
+		l.match = newIntMatch(&l.test, 0)
+	case coltype.Date:
+		l.match = newIntMatch(&l.test, coltype.UnixToPGDays)
+	case coltype.Timestamp, coltype.TimestampTZ:
+		l.match = newIntMatch(&l.test, coltype.UnixToPGMicros)
+	case coltype.Float32, coltype.Float64:
+		l.match = newFloatMatch(&l.test)
+	case coltype.Decimal:
+		l.match = newDecimalMatch(&l.test, l.typ)
+	case coltype.String:
+		switch l.class {
+		case numeric:
+			l.match = newNumericMatch(&l.test)
+		case enum:
+			l.match = newEnumMatch(&l.test)
+		default:
+			l.match = newByteMatch(&l.test)
+		}
+	default:
+		l.match = newByteMatch(&l.test)
+	}
+}
