@@ -3,7 +3,10 @@ package postgres
 import "strings"
 
 // Name is a qualified relation name.
-type Name struct{ Schema, Table string }
+type Name struct {
+	Schema string `json:"schema"`
+	Table  string `json:"table"`
+}
 
 // String is the quoted, qualified name.
 func (n Name) String() string { return Quote(n.Schema) + "." + Quote(n.Table) }

@@ -2,22 +2,7 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
 )
-
-type Definition struct {
-	Raw json.RawMessage `json:"-"`
-}
-
-func (db *DB) Definition(ctx context.Context, leaf uint32) (*Definition, error) { panic("stub") }
-
-type StagingOptions struct {
-	Target     Name
-	Unlogged   bool
-	Tablespace string
-}
-
-func (d *Definition) CreateStaging(o StagingOptions) (string, error) { panic("stub") }
 
 func (db *DB) DetachPlan(ctx context.Context, leaf Leaf) ([]Step, error) { panic("stub") }
 

@@ -1,0 +1,144 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// StagingOptions choose how a staging table is made.
+type StagingOptions struct {
+	Target     Name
+	Unlogged   bool
+	Tablespace string
+}
+
+// CreateStaging is the SQL that creates the bare staging table: columns with types, typmods, collations, defaults, generated, NOT NULL;
+// no keys, no indexes, no identity. What the columns need beside it is made by Prerequisites.
+func (d *Definition) CreateStaging(o StagingOptions) (string, error) {
+	if len(d.Columns) == 0 {
+		return "", errors.New("create the staging table: the archived definition has no columns")
+	}
+	if o.Target.Schema == "" || o.Target.Table == "" {
+		return "", errors.New("create the staging table: its schema or name is empty")
+	}
+	lines := make([]string, len(d.Columns))
+	for i, c := range d.Columns {
+		line, err := c.definition()
+		if err != nil {
+			return "", fmt.Errorf("create the staging table %s: %w", o.Target.plain(), err)
+		}
+		lines[i] = "\t" + line
+	}
+	kind := "TABLE"
+	if o.Unlogged {
+		kind = "UNLOGGED TABLE"
+	}
+	sql := "CREATE " + kind + " " + o.Target.String() + " (\n" + strings.Join(lines, ",\n") + "\n)"
+	if o.Tablespace != "" {
+		sql += " TABLESPACE " + Quote(o.Tablespace)
+	}
+	return sql, nil
+}
+
+func (c DefColumn) definition() (string, error) {
+	if c.Name == "" || c.Type == "" {
+		return "", fmt.Errorf("column %d of the archived definition has no name or no type", c.AttNum)
+	}
+	line := Quote(c.Name) + " " + c.Type
+	if c.Collation != "" {
+		line += " COLLATE " + c.Collation
+	}
+	switch {
+	case c.Generated != "" && c.Default == nil:
+		return "", fmt.Errorf("column %q is generated, but its expression is missing", c.Name)
+	case c.Generated == "v":
+		line += " GENERATED ALWAYS AS (" + *c.Default + ") VIRTUAL"
+	case c.Generated != "":
+		line += " GENERATED ALWAYS AS (" + *c.Default + ") STORED"
+	case c.Default != nil:
+		line += " DEFAULT " + *c.Default
+	}
+	if c.NotNull {
+		line += " NOT NULL"
+	}
+	return line, nil
+}
+
+// Prerequisites is the SQL that makes what the columns need and may be gone: schemas, user types, and sequences that defaults
+// call. Each statement does nothing where the object exists; extensions are not created.
+func (d *Definition) Prerequisites() []string {
+	var sql []string
+	schemas := map[string]bool{}
+	schema := func(name string) {
+		if !schemas[name] {
+			schemas[name] = true
+			sql = append(sql, unless("SELECT FROM pg_catalog.pg_namespace WHERE nspname = "+Literal(name), "CREATE SCHEMA "+Quote(name)))
+		}
+	}
+	for _, t := range d.Types {
+		schema(t.Name.Schema)
+		sql = append(sql, unless("SELECT FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = "+
+			Literal(t.Name.Schema)+" AND t.typname = "+Literal(t.Name.Table), t.create()))
+	}
+	for _, s := range d.Sequences {
+		schema(s.Name.Schema)
+		create := fmt.Sprintf("CREATE SEQUENCE IF NOT EXISTS %s AS %s INCREMENT BY %d MINVALUE %d MAXVALUE %d START WITH %d CACHE %d",
+			s.Name, s.Type, s.Increment, s.Min, s.Max, s.Start, s.Cache)
+		if s.Cycle {
+			create += " CYCLE"
+		}
+		if s.Last != nil { // only a sequence that is made here is moved
+			create += fmt.Sprintf("; PERFORM pg_catalog.setval(%s, %d)", Literal(s.Name.String()), *s.Last)
+		}
+		sql = append(sql, unless("SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = "+
+			Literal(s.Name.Schema)+" AND c.relname = "+Literal(s.Name.Table), create))
+	}
+	return sql
+}
+
+// unless runs a statement where a query finds nothing.
+func unless(query, statement string) string {
+	body := "BEGIN IF NOT EXISTS (" + query + ") THEN " + statement + "; END IF; END"
+	tag := "$do$"
+	for strings.Contains(body, tag) {
+		tag = tag[:len(tag)-1] + "o$"
+	}
+	return "DO " + tag + body + tag
+}
+
+func (t DefType) create() string {
+	switch t.Kind {
+	case "e":
+		labels := make([]string, len(t.Labels))
+		for i, l := range t.Labels {
+			labels[i] = Literal(l)
+		}
+		return "CREATE TYPE " + t.Name.String() + " AS ENUM (" + strings.Join(labels, ", ") + ")"
+	case "d":
+		sql := "CREATE DOMAIN " + t.Name.String() + " AS " + t.Base
+		if t.Collation != "" {
+			sql += " COLLATE " + t.Collation
+		}
+		if t.Default != nil {
+			sql += " DEFAULT " + *t.Default
+		}
+		if t.NotNull {
+			sql += " NOT NULL"
+		}
+		for _, c := range t.Checks {
+			sql += " " + c
+		}
+		return sql
+	case "r":
+		return "CREATE TYPE " + t.Name.String() + " AS RANGE (SUBTYPE = " + t.Base + ")"
+	}
+	attributes := make([]string, len(t.Attributes))
+	for i, a := range t.Attributes {
+		attributes[i] = Quote(a.Name) + " " + a.Type
+		if a.Collation != "" {
+			attributes[i] += " COLLATE " + a.Collation
+		}
+	}
+	return "CREATE TYPE " + t.Name.String() + " AS (" + strings.Join(attributes, ", ") + ")"
+}
