@@ -18,7 +18,7 @@ type PGType struct {
 	Formatted string   // format_type(oid, typmod), read with search_path = pg_catalog
 	Send      string   // proname of typsend, "" without
 	Delim     byte     // pg_type.typdelim
-	Elem      *PGType  // of a true array (typsubscript array_subscript_handler, typlen -1), else nil
+	Elem      *PGType  // of a true array: typsubscript array_subscript_handler, typlen -1, typsend array_send (which int2vector has not); else nil
 	Base      *PGType  // of a domain, with the domain's typtypmod
 	Labels    []string // of an enum, in enumsortorder
 }

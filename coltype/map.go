@@ -66,7 +66,7 @@ func mapType(t PGType, depth int) (Type, error) {
 		return out, nil
 	case t.TypType != 'b' && t.TypType != 0:
 		return out, nil // c, r, m: composite, range, multirange
-	case t.Elem != nil:
+	case t.Elem != nil && (t.Send == "array_send" || t.Send == ""): // not int2vector, oidvector
 		return mapArray(t, out, depth)
 	case t.Schema == "pg_catalog" || t.Schema == "":
 		if b, ok := builtin[t.Name]; ok {

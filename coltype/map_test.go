@@ -63,6 +63,7 @@ func TestMap(t *testing.T) {
 		{"interval", base("interval", -1, "interval"), text("interval", "interval")},
 		{"quoted char", base("char", -1, `"char"`), text(`"char"`, "char")},
 		{"int2vector, no true array", base("int2vector", -1, "int2vector"), text("int2vector", "int2vector")},
+		{"int2vector with its element", PGType{Schema: "pg_catalog", Name: "int2vector", Typmod: -1, TypType: 'b', Formatted: "int2vector", Send: "int2vectorsend", Elem: &PGType{Schema: "pg_catalog", Name: "int2", TypType: 'b'}}, text("int2vector", "int2vector")},
 		{"enum", mood, Type{Kind: String, Wire: WireRaw, Name: "public.mood", Base: "mood", Labels: []string{"sad", "ok"}}},
 		{"citext in any schema", PGType{Schema: "ext", Name: "citext", Typmod: -1, TypType: 'b', Formatted: "ext.citext", Send: "citextsend"},
 			Type{Kind: String, Wire: WireRaw, Name: "ext.citext", Base: "citext"}},
