@@ -2,7 +2,6 @@ package iceberg
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -131,12 +130,6 @@ func computedKey(k string) bool {
 		}
 	}
 	return slices.Contains([]string{"partition-summaries-included", "engine-name", "engine-version"}, k)
-}
-
-// propertyOf is the table property that holds p.
-func propertyOf(p Partition) (key, value string, err error) {
-	data, err := json.Marshal(p)
-	return propPartition + p.Name, string(data), err
 }
 
 // leafTypes are the types of the fields by id: of the current schema, and of list elements.

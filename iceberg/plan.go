@@ -231,7 +231,12 @@ func (t *Table) fileBounds(df icego.DataFile) map[int]coltype.Bounds {
 				b.NaNs = n
 			}
 		}
-		b.Min, b.Max = decodeBound(c.Type, lower[c.FieldID]), decodeBound(c.Type, upper[c.FieldID])
+		if raw, ok := lower[c.FieldID]; ok {
+			b.Min = decodeBound(c.Type, raw)
+		}
+		if raw, ok := upper[c.FieldID]; ok {
+			b.Max = decodeBound(c.Type, raw)
+		}
 		if b.Min != nil && b.Max != nil && coltype.Compare(*b.Min, *b.Max) > 0 {
 			b.Min, b.Max = nil, nil
 		}

@@ -53,18 +53,26 @@ func (c *Catalog) stage(ctx context.Context, t *Table, m Commit, files *storeIO)
 	if err != nil {
 		return nil, p, err
 	}
-	p.SnapshotID = staged.CurrentSnapshot().SnapshotID
-	key, value, err := propertyOf(p)
+	return nextVersion(t, staged.CurrentSnapshot(), p)
+}
+
+// nextVersion is the metadata of the version after t with snap as its current snapshot and p as a property.
+// (Building the transaction's metadata twice would put t's file into the metadata log twice.)
+func nextVersion(t *Table, snap *table.Snapshot, p Partition) ([]byte, Partition, error) {
+	p.SnapshotID = snap.SnapshotID
+	value, err := json.Marshal(p)
 	if err != nil {
 		return nil, p, err
 	}
-	if err := tx.SetProperties(icego.Properties{key: value}); err != nil {
+	meta, err := table.UpdateTableMetadata(t.meta, []table.Update{
+		table.NewAddSnapshotUpdate(snap),
+		table.NewSetSnapshotRefUpdate(table.MainBranch, snap.SnapshotID, table.BranchRef, 0, 0, 0),
+		table.NewSetPropertiesUpdate(icego.Properties{propPartition + p.Name: string(value)}),
+	}, t.MetadataLocation())
+	if err != nil {
 		return nil, p, err
 	}
-	if staged, err = tx.StagedTable(); err != nil {
-		return nil, p, err
-	}
-	data, err := json.Marshal(staged.Metadata())
+	data, err := json.Marshal(meta)
 	return data, p, err
 }
 
@@ -80,10 +88,9 @@ func stageEmpty(t *Table, m Commit, p Partition, files *storeIO) ([]byte, Partit
 			summary.Properties[k] = parent.Summary.Properties[k]
 		}
 	}
-	p.SnapshotID = 1 + rand.Int64N(1<<62)
 	schemaID := p.SchemaID
 	snap := table.Snapshot{
-		SnapshotID:     p.SnapshotID,
+		SnapshotID:     1 + rand.Int64N(1<<62),
 		SequenceNumber: t.meta.LastSequenceNumber() + 1,
 		TimestampMs:    max(time.Now().UnixMilli(), t.meta.LastUpdatedMillis()),
 		Summary:        &summary,
@@ -109,20 +116,7 @@ func stageEmpty(t *Table, m Commit, p Partition, files *storeIO) ([]byte, Partit
 	if err := files.WriteFile(snap.ManifestList, list.Bytes()); err != nil {
 		return nil, p, err
 	}
-	key, value, err := propertyOf(p)
-	if err != nil {
-		return nil, p, err
-	}
-	meta, err := table.UpdateTableMetadata(t.meta, []table.Update{
-		table.NewAddSnapshotUpdate(&snap),
-		table.NewSetSnapshotRefUpdate(table.MainBranch, snap.SnapshotID, table.BranchRef, 0, 0, 0),
-		table.NewSetPropertiesUpdate(icego.Properties{key: value}),
-	}, t.MetadataLocation())
-	if err != nil {
-		return nil, p, err
-	}
-	data, err := json.Marshal(meta)
-	return data, p, err
+	return nextVersion(t, &snap, p)
 }
 
 // currentFiles are the partition's files in the current snapshot, as iceberg-go wants files named that go away.
