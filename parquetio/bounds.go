@@ -282,12 +282,12 @@ func statValue(t coltype.Type, e *schemaElement, raw []byte) *coltype.Value {
 			return nil
 		}
 	case coltype.Date:
-		v.I = i - unixToPGDays
+		v.I = i - coltype.UnixToPGDays
 	case coltype.Timestamp, coltype.TimestampTZ:
-		if i < math.MinInt64+unixToPGMicros {
+		if i < math.MinInt64+coltype.UnixToPGMicros {
 			return nil
 		}
-		v.I = i - unixToPGMicros
+		v.I = i - coltype.UnixToPGMicros
 	case coltype.Decimal:
 		v.Scale = t.Scale
 		switch e.typ {
@@ -302,15 +302,15 @@ func statValue(t coltype.Type, e *schemaElement, raw []byte) *coltype.Value {
 				v.Big.Sub(v.Big, new(big.Int).Lsh(big.NewInt(1), uint(8*len(raw))))
 			}
 		}
-	case coltype.String, coltype.Binary, coltype.UUID:
+	case coltype.String:
+		if t.Base == "numeric" { // its values are numbers, and ordered otherwise than their texts
+			return nil
+		}
+		v.S = string(raw)
+	case coltype.Binary, coltype.UUID:
 		v.S = string(raw)
 	default:
 		return nil
 	}
 	return &v
 }
-
-const (
-	unixToPGDays   = 10957             // 2000-01-01
-	unixToPGMicros = 946684800_000_000 // 2000-01-01
-)

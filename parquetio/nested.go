@@ -126,7 +126,7 @@ func (c *nestedCursor) array() arrow.Array { return c.sink.array() }
 func (c *nestedCursor) reset()             { c.sink.reset() }
 
 func (c *nestedCursor) take(from, to int64) error {
-	for c.row < to {
+	for from < to && c.row < to {
 		lead := c.streams[0]
 		ok, err := lead.more()
 		if err != nil {
