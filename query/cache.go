@@ -32,9 +32,12 @@ type footer struct {
 	weight int64
 }
 
-// chunkWeight is the memory that one decoded column chunk's metadata and page index takes, roughly:
-// statistics and a six-page index in structs and slices.
-const chunkWeight = 1 << 10
+// What a kept file takes, roughly: the end of the file that parquetio read first and keeps, and for each column
+// chunk its statistics and a page index of six pages.
+const (
+	tailWeight  = 64 << 10
+	chunkWeight = 1 << 10
+)
 
 func newFooterCache(files int, bytes int64) *footerCache {
 	return &footerCache{maxFiles: files, maxBytes: bytes, order: list.New(), byKey: map[footerKey]*list.Element{}}
@@ -57,7 +60,7 @@ func (c *footerCache) put(k footerKey, f *parquetio.File, columns int) {
 	if c.byKey[k] != nil {
 		return
 	}
-	e := &footer{key: k, file: f, weight: int64(f.RowGroups()+1) * int64(columns+1) * chunkWeight}
+	e := &footer{key: k, file: f, weight: min(k.size, tailWeight) + int64(f.RowGroups()+1)*int64(columns+1)*chunkWeight}
 	c.byKey[k] = c.order.PushFront(e)
 	c.bytes += e.weight
 	for c.order.Len() > 1 && (c.order.Len() > c.maxFiles || c.bytes > c.maxBytes) {

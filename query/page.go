@@ -201,8 +201,8 @@ func (s *scan) materialise(ctx context.Context, u unit, sel selection, skip, tak
 	if err != nil {
 		return err
 	}
+	s.rowGroups.total.Add(int64(f.RowGroups()))
 	for rg := 0; rg < f.RowGroups() && take > 0; rg++ {
-		s.rowGroups.total.Add(1)
 		n := f.RowGroupRows(rg)
 		if skip >= n {
 			skip -= n
@@ -383,8 +383,8 @@ func size(b arrow.RecordBatch) int64 {
 		for _, kid := range d.Children() {
 			add(kid)
 		}
-		if dict := d.Dictionary(); dict != nil {
-			add(dict)
+		if d.DataType().ID() == arrow.DICTIONARY {
+			add(d.Dictionary())
 		}
 	}
 	for _, c := range b.Columns() {

@@ -126,10 +126,12 @@ func (e *Engine) evolve(ctx context.Context, t *target, p *plan) (changed map[st
 			}
 			at := slices.IndexFunc(p.cols, func(have coltype.Column) bool { return have.Name == c.Name })
 			switch {
-			case kept || at < 0:
-			case t.partition != "":
+			case kept:
+			case t.partition != "" && at >= 0:
 				p.cols[at] = c
-			default:
+			case t.partition != "":
+				p.cols = append(p.cols, c)
+			case at >= 0:
 				changed[c.Name] = p.parts[i].Name
 			}
 		}

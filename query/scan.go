@@ -2,6 +2,8 @@ package query
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -100,7 +102,7 @@ func (e *Engine) scan(ctx context.Context, p *plan, r Request) (*Result, error) 
 	for range e.opt.Workers {
 		work.Go(func() {
 			for u := range units {
-				s.work(ctx, evalCtx, u)
+				s.guarded(u, func() { s.work(ctx, evalCtx, u) })
 			}
 		})
 	}
@@ -252,7 +254,7 @@ func (s *scan) openAhead(ctx context.Context, ahead chan<- *opening, opens *sync
 			if !o.all {
 				opens.Go(func() {
 					defer close(o.done)
-					o.file, o.err = s.openFile(ctx, o.part, o.pf)
+					s.guarded(unit{pf: pf}, func() { o.file, o.err = s.openFile(ctx, part, pf) })
 				})
 			}
 		}
@@ -273,6 +275,16 @@ func (s *scan) openFile(ctx context.Context, part *partition, pf iceberg.PlanFil
 	s.opened[part.Name] = true
 	s.mu.Unlock()
 	return f, nil
+}
+
+// guarded turns a panic over a damaged file into the failure of this query; other queries go on.
+func (s *scan) guarded(u unit, f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.cancel(&Error{Code: Internal, Msg: fmt.Sprintf("read %s: %v\n%s", u.pf.Location, p, debug.Stack())})
+		}
+	}()
+	f()
 }
 
 // work does one unit and passes the chain on.
