@@ -308,7 +308,9 @@ func (s *fileStore) List(ctx context.Context, prefix string) iter.Seq2[Object, e
 		if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
 			dir = prefix[:i]
 		}
-		s.walk(ctx, root, dir, prefix, yield)
+		if dir != tempDir {
+			s.walk(ctx, root, dir, prefix, yield)
+		}
 	}
 }
 

@@ -35,12 +35,16 @@ func checkKey(key string) error {
 	return nil
 }
 
-// checkPrefix is checkKey for the prefix of a listing, which may be empty, end with a slash or within a segment.
+// checkPrefix is checkKey for the prefix of a listing, whose last segment may be empty or the start of one.
 func checkPrefix(prefix string) error {
-	if prefix == "" {
-		return nil
+	last := prefix
+	if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
+		last = prefix[i+1:]
+		if err := checkKey(prefix[:i]); err != nil {
+			return err
+		}
 	}
-	return checkKey(strings.TrimSuffix(prefix, "/"))
+	return checkKey("x" + last)
 }
 
 // Segment encodes one name as a path segment of [A-Za-z0-9_-] and "=": every other byte, the dot

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -59,7 +60,8 @@ func (s *s3Store) explainAnswer(code string, status int, err error) (kind error,
 		return ErrUnreachable, fmt.Sprintf("access denied at %s; the credentials need this permission on bucket %s", s.endpoint, s.bucket)
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired":
 		return ErrUnreachable, fmt.Sprintf("the credentials have expired (%s); renew them", code)
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidSecurity", "NotSignedUp":
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidSecurity", "NotSignedUp",
+		"XAdminUserNotFound": // versitygw's word for InvalidAccessKeyId
 		return ErrUnreachable, fmt.Sprintf("%s refused the credentials (%s); check the access key and its secret", s.endpoint, code)
 	case "RequestTimeTooSkewed":
 		return ErrUnreachable, "the clock of this machine is wrong; set it"
@@ -67,7 +69,7 @@ func (s *s3Store) explainAnswer(code string, status int, err error) (kind error,
 		return ErrUnreachable, fmt.Sprintf("bucket %s is in another region (%s); set AWS_REGION to it", s.bucket, code)
 	case "InvalidRange":
 		return ErrCorrupt, "the range lies beyond the end of the object"
-	case "BadDigest", "XAmzContentChecksumMismatch":
+	case "BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch":
 		return ErrCorrupt, "the data arrived damaged at the store (" + code + "); nothing was written"
 	case "NotImplemented":
 		return ErrNoConditional, s.endpoint + " does not implement the request"
@@ -82,9 +84,9 @@ func (s *s3Store) explainAnswer(code string, status int, err error) (kind error,
 		status = http.StatusOK // an error inside an answer that began well
 	}
 	switch {
-	case status == http.StatusNotFound:
+	case status == http.StatusNotFound && code == "":
 		return ErrNotExist, ""
-	case status == http.StatusPreconditionFailed:
+	case status == http.StatusPreconditionFailed && code == "":
 		return ErrExist, ""
 	case status == http.StatusForbidden || status == http.StatusUnauthorized:
 		return s.explainAnswer("AccessDenied", status, err)
@@ -112,6 +114,8 @@ func (s *s3Store) explainNetwork(err error) (kind error, why string) {
 		return ErrUnreachable, fmt.Sprintf("%s refused the connection; is it running?", s.endpoint)
 	case isTimeout(err):
 		return ErrUnreachable, fmt.Sprintf("%s gave no answer in time", s.endpoint)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return ErrUnreachable, s.endpoint + " closed the connection without an answer"
 	case errors.As(err, &u):
 		return ErrUnreachable, fmt.Sprintf("%s: %v", s.endpoint, u.Err)
 	case errors.As(err, &sent):

@@ -17,6 +17,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// progress is what a connection must bring before it breaks, to be no failed attempt.
+const progress = 64 << 10
+
 func (s *s3Store) Get(ctx context.Context, key string) (io.ReadCloser, Object, error) {
 	name, err := s.name("get", key)
 	if err != nil {
@@ -45,7 +48,7 @@ func (s *s3Store) Get(ctx context.Context, key string) (io.ReadCloser, Object, e
 }
 
 // s3Body reads an object to its last byte. A broken connection is followed by a request for the rest of the
-// same version; MaxAttempts of them in a row without a byte are an error. Where the store has a CRC32 of the
+// same version; MaxAttempts of them in a row that bring less than progress are an error. Where the store has a CRC32 of the
 // whole object it is checked, also over several connections.
 type s3Body struct {
 	ctx    context.Context
@@ -59,7 +62,8 @@ type s3Body struct {
 	off     int64
 	sum     hash.Hash32
 	crc     string // of the whole object; "" where the store has none
-	broken  int    // connections since the last byte
+	got     int64  // bytes of this connection
+	broken  int    // connections in a row that brought less than progress
 	end     error  // what Read returns from now on
 }
 
@@ -80,9 +84,7 @@ func (b *s3Body) Read(p []byte) (int, error) {
 		n, err := b.body.Read(p[:min(int64(len(p)), b.object.Size-b.off)])
 		b.off += int64(n)
 		b.sum.Write(p[:n])
-		if n > 0 {
-			b.broken = 0
-		}
+		b.got += int64(n)
 		if err != nil && b.off < b.object.Size {
 			b.lost(err)
 		} else if err != nil && err != io.EOF {
@@ -99,6 +101,10 @@ func (b *s3Body) Read(p []byte) (int, error) {
 func (b *s3Body) lost(err error) {
 	b.body.Close()
 	b.body = nil
+	if b.got >= progress {
+		b.broken = 0
+	}
+	b.got = 0
 	b.broken++
 	if b.ctx.Err() == nil && b.broken < b.s.o.MaxAttempts {
 		sleep(b.ctx, backoff(b.broken))
@@ -263,7 +269,7 @@ func (s *s3Store) readPiece(ctx context.Context, key string, name *string, off i
 		if done == len(buf) {
 			return nil
 		}
-		if n > 0 {
+		if n >= progress {
 			broken = 0
 		}
 		broken++
