@@ -156,3 +156,12 @@ func TestIceberg(t *testing.T) {
 		}
 	}
 }
+
+func TestMayBeExact(t *testing.T) {
+	for k, want := range map[Kind]bool{Bool: false, Int32: false, Int64: false, Float32: false, Float64: false, Decimal: true, String: false,
+		Binary: false, UUID: false, Date: true, Time: true, Timestamp: true, TimestampTZ: true, List: true} {
+		if got := (Type{Kind: k}).MayBeExact(); got != want {
+			t.Errorf("%v: got %v", k, got)
+		}
+	}
+}

@@ -13,6 +13,15 @@ func TestOracleMap(t *testing.T) {
 	o := newOracle(t)
 	o.db.Exec(t, `CREATE DOMAIN d1 AS numeric(12,2); CREATE DOMAIN d2 AS d1; CREATE DOMAIN ids AS int[]; CREATE TYPE pair AS (a int, b text);
 		CREATE TABLE t (n numeric(5,-2), m numeric(38,7)[], d d2, da d2[], ids ids, idsa ids[], p pair, pa pair[], e mood, ea mood[], v varchar(7), iv interval(3)[])`)
+	wants := map[string]string{
+		"n": "string numeric numeric numeric(5,-2)", "m": "list<decimal(38, 7)> array _numeric numeric(38,7)[]", "d": "decimal(12, 2) numeric numeric d2",
+		"da": "list<decimal(12, 2)> array _d2 d2[]", "ids": "list<int> array _int4 ids", "idsa": "string text _ids ids[]", "p": "string text pair pair", "pa": "list<string> text _pair pair[]",
+		"e": "string raw mood mood", "ea": "list<string> array _mood mood[]", "v": "string raw varchar character varying(7)", "iv": "list<string> text _interval interval(3)[]",
+	}
+	if o.db.One(t, `SELECT count(*) FROM pg_available_extensions WHERE name = 'citext'`) == "1" {
+		o.db.Exec(t, `CREATE EXTENSION citext; ALTER TABLE t ADD ci citext, ADD cia citext[]`)
+		wants["ci"], wants["cia"] = "string raw citext citext", "list<string> array _citext citext[]"
+	}
 	types := map[string]PGType{}
 	for _, r := range o.db.Query(t, `SELECT t.oid, n.nspname, t.typname, t.typtype, t.typdelim, coalesce(s.proname, ''), format_type(t.oid, NULL),
 			CASE WHEN t.typsubscript = 'array_subscript_handler'::regproc AND t.typlen = -1 THEN t.typelem ELSE 0 END, t.typbasetype, t.typtypmod
@@ -65,12 +74,6 @@ func TestOracleMap(t *testing.T) {
 	}
 	if pseudo < 20 {
 		t.Errorf("only %d pseudo-types were seen", pseudo)
-	}
-
-	wants := map[string]string{
-		"n": "string numeric numeric numeric(5,-2)", "m": "list<decimal(38, 7)> array _numeric numeric(38,7)[]", "d": "decimal(12, 2) numeric numeric d2",
-		"da": "list<decimal(12, 2)> array _d2 d2[]", "ids": "list<int> array _int4 ids", "idsa": "string text _ids ids[]", "p": "string text pair pair", "pa": "list<string> text _pair pair[]",
-		"e": "string raw mood mood", "ea": "list<string> array _mood mood[]", "v": "string raw varchar character varying(7)", "iv": "list<string> text _interval interval(3)[]",
 	}
 	for _, r := range o.db.Query(t, `SELECT attname, atttypid, atttypmod, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0`) {
 		mod, _ := strconv.Atoi(r[2])

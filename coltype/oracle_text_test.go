@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unicode/utf8"
 
 	"frostline/internal/pgtest"
 )
@@ -72,6 +73,51 @@ func TestOracleOrder(t *testing.T) {
 						t.Errorf("%s: Compare(%q, %q) = %d, server orders %d", c.pgType, texts[i], texts[j], got, want)
 					}
 				}
+			}
+		})
+	}
+}
+
+// TestOracleMutations: what ParseText accepts of texts with a few bytes changed, the server reads as
+// the same value. (The server takes more: its date parser is generous.)
+func TestOracleMutations(t *testing.T) {
+	o := newOracle(t)
+	r := rand.New(rand.NewPCG(7, 8))
+	const alphabet = "0123456789 -+:.TZtzeE{}\\xabBCADUTC,_\t/infyo"
+	for _, c := range oracleTypes {
+		t.Run(c.pgType, func(t *testing.T) {
+			seeds := append(nastyTexts(c.pgType), randomTexts(c.t)...)
+			var texts []string
+			for len(texts) < 4000 {
+				b := []byte(seeds[r.IntN(len(seeds))])
+				for range r.IntN(3) + 1 {
+					at, with := r.IntN(len(b)+1), alphabet[r.IntN(len(alphabet))]
+					switch r.IntN(3) {
+					case 0:
+						b = slices.Insert(b, at, with)
+					case 1:
+						b = slices.Delete(b, at, min(at+1, len(b)))
+					case 2:
+						b = slices.Replace(b, at, min(at+1, len(b)), with)
+					}
+				}
+				if len(b) < 300 && utf8.Valid(b) {
+					texts = append(texts, string(b))
+				}
+			}
+			accepted := 0
+			for i, want := range o.print(t, c.pgType, texts) {
+				v, err := ParseText(c.t, texts[i])
+				if err != nil {
+					continue
+				}
+				accepted++
+				if got := string(AppendText(nil, c.t, v)); got != want {
+					t.Errorf("%q: server gives %s, ParseText %s", texts[i], want, got)
+				}
+			}
+			if accepted < 100 {
+				t.Errorf("only %d texts were accepted", accepted)
 			}
 		})
 	}

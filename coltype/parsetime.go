@@ -65,7 +65,7 @@ func parseWord(k Kind, text string) (Value, bool) {
 		least, most, epoch = math.MinInt32, math.MaxInt32, -UnixToPGDays
 	}
 	switch text {
-	case "INFINITY", "+INFINITY":
+	case "INFINITY":
 		return Value{Kind: k, I: most}, true
 	case "-INFINITY":
 		return Value{Kind: k, I: least}, true
@@ -229,7 +229,7 @@ func (p *timeParser) zone(m *moment) bool {
 	p.space()
 	for _, word := range []string{"ZULU", "Z", "UTC", "GMT", "UT"} {
 		if p.accept(word) {
-			return true
+			return p.rest == "" || p.rest[0] < 'A' || p.rest[0] > 'Z'
 		}
 	}
 	sign := int64(1)

@@ -89,6 +89,14 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
+func TestGeometryHex(t *testing.T) {
+	typ := Type{Kind: Binary, Base: "geography"}
+	v, err := ParseText(typ, "0101000020e6100000")
+	if got := string(AppendText(nil, typ, v)); err != nil || v.S != "\x01\x01\x00\x00\x20\xe6\x10\x00\x00" || got != "0101000020E6100000" {
+		t.Errorf("got %q, printed %s, %v", v.S, got, err)
+	}
+}
+
 // TestAppendAllocates: the typed appends of a row allocate nothing when dst has room.
 func TestAppendAllocates(t *testing.T) {
 	dst := make([]byte, 0, 1024)
