@@ -79,6 +79,8 @@ func (s *fileStore) fail(op, key string, err error) error {
 		f.kind, f.why = ErrNotExist, ""
 	case errors.Is(err, fs.ErrExist):
 		f.kind, f.why = ErrExist, ""
+	case op == "create" && (errors.Is(err, syscall.EPERM) || errors.Is(err, errors.ErrUnsupported)):
+		f.kind, f.why = ErrNoConditional, reason(err)+"; the file system must have hard links"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		f.kind, f.why = ErrUnreachable, reason(err)+"; the folder must be open to this user"
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
@@ -22,6 +23,7 @@ import (
 	tmtypes "github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 )
 
@@ -140,6 +142,13 @@ func (s *s3Store) Put(ctx context.Context, key string, r io.Reader) (Object, err
 		return Object{}, &failure{op: "put", location: Location(s, key), cause: source.err,
 			why: "the data to write ended in an error: " + source.err.Error()}
 	}
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() == "NoSuchUpload" {
+		// The parts were joined, the answer was lost, and the next attempt found the upload gone.
+		if object, ok := s.completed(ctx, key, name, source); ok {
+			return object, nil
+		}
+	}
 	if err != nil {
 		return Object{}, s.fail(ctx, "put", key, err)
 	}
@@ -153,6 +162,19 @@ func (s *s3Store) Put(ctx context.Context, key string, r io.Reader) (Object, err
 			why: fmt.Sprintf("the store has CRC32 %s, the data %s; the object was removed", got, want)}
 	}
 	return Object{Key: key, Size: source.size, ETag: aws.ToString(out.ETag)}, nil
+}
+
+// completed says whether the object at key is what was read from source.
+func (s *s3Store) completed(ctx context.Context, key string, name *string, source *sourceReader) (Object, bool) {
+	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: &s.bucket, Key: name, ChecksumMode: types.ChecksumModeEnabled,
+	})
+	if err != nil || aws.ToInt64(out.ContentLength) != source.size ||
+		!fullCRC(aws.ToString(out.ChecksumCRC32), string(out.ChecksumType)) ||
+		aws.ToString(out.ChecksumCRC32) != encodeCRC(source.sum) {
+		return Object{}, false
+	}
+	return Object{Key: key, Size: source.size, ETag: aws.ToString(out.ETag)}, true
 }
 
 // sourceReader counts and sums what is read, keeps the error of r, and ends with ctx.

@@ -42,6 +42,41 @@ func TestS3WithoutPrefix(t *testing.T) {
 	}
 }
 
+// TestS3DefaultRegion: the server takes requests for eu-west-1 only.
+func TestS3DefaultRegion(t *testing.T) {
+	location := s3test.Start(t).Warehouse(t)
+	t.Setenv("AWS_REGION", "")
+	if err := open(t, location, objstore.Options{}).Probe(t.Context()); err != nil {
+		t.Errorf("without a region: %v", err)
+	}
+	t.Setenv("AWS_REGION", "us-east-2")
+	if err := open(t, location, objstore.Options{Region: "eu-west-1"}).Probe(t.Context()); err != nil {
+		t.Errorf("with the region of the options: %v", err)
+	}
+}
+
+// TestS3LostServer stops the server in the middle of a put.
+func TestS3LostServer(t *testing.T) {
+	server := s3test.StartOwn(t)
+	s := open(t, server.Warehouse(t), objstore.Options{MaxAttempts: 2})
+	r := io.MultiReader(bytes.NewReader(make([]byte, 20<<20)), readerFunc(func([]byte) (int, error) {
+		server.Stop()
+		return 0, io.EOF
+	}), bytes.NewReader(make([]byte, 20<<20)))
+	start := time.Now()
+	if _, err := s.Put(t.Context(), "k", r); !errors.Is(err, objstore.ErrUnreachable) {
+		t.Errorf("Put: %v, want ErrUnreachable", err)
+	}
+	for _, err := range s.List(t.Context(), "") {
+		if !errors.Is(err, objstore.ErrUnreachable) {
+			t.Errorf("List: %v, want ErrUnreachable", err)
+		}
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %v to give up", took)
+	}
+}
+
 func TestS3ManyKeys(t *testing.T) {
 	s := openS3Store(t)
 	const n = 1050 // a page of a listing and a request to delete have 1000

@@ -233,18 +233,24 @@ func TestReadRangesRequests(t *testing.T) {
 }
 
 func TestRetriesOfBusyStore(t *testing.T) {
+	create := func(s objstore.Store) error { return s.Create(t.Context(), "k", []byte("x")) }
+	put := func(s objstore.Store) error { _, err := s.Put(t.Context(), "k", strings.NewReader("y")); return err }
+	get := func(s objstore.Store) error { _, err := readAll(t, s, "other"); return err }
 	for _, test := range []struct {
 		name   string
 		status int
 		code   string
+		do     func(objstore.Store) error
 	}{
-		{"slow down", 503, "SlowDown"},
-		{"internal error", 500, "InternalError"},
-		{"conditional conflict", 409, "ConditionalRequestConflict"},
-		{"broken connection", 0, ""},
+		{"slow down", 503, "SlowDown", create},
+		{"slow down", 503, "SlowDown", put},
+		{"internal error", 500, "InternalError", get},
+		{"conditional conflict", 409, "ConditionalRequestConflict", create},
+		{"broken connection", 0, "", create},
 	} {
 		p, s := startProxy(t, objstore.Options{MaxAttempts: 3})
-		busy := func(n int, w http.ResponseWriter, r *http.Request) bool {
+		mustPut(t, s, "other", []byte("z"))
+		p.set(func(n int, w http.ResponseWriter, r *http.Request) bool {
 			if n > 2 {
 				return false
 			}
@@ -253,18 +259,12 @@ func TestRetriesOfBusyStore(t *testing.T) {
 			}
 			answerError(w, test.status, test.code)
 			return true
+		}, nil)
+		if err := test.do(s); err != nil {
+			t.Errorf("%s, twice: %v", test.name, err)
 		}
-		p.set(busy, nil)
-		if err := s.Create(t.Context(), "k", []byte("x")); err != nil {
-			t.Errorf("%s: Create: %v", test.name, err)
-		}
-		p.set(busy, nil)
-		if _, err := s.Put(t.Context(), "k", strings.NewReader("y")); err != nil {
-			t.Errorf("%s: Put: %v", test.name, err)
-		}
-		p.set(busy, nil)
-		if got, err := readAll(t, s, "k"); err != nil || string(got) != "y" {
-			t.Errorf("%s: Get: %q, %v", test.name, got, err)
+		if n := len(p.seen()); n != 3 {
+			t.Errorf("%s, twice: %d requests, want 3", test.name, n)
 		}
 	}
 	p, s := startProxy(t, objstore.Options{MaxAttempts: 3})
@@ -302,6 +302,30 @@ func TestCreateWithLostAnswer(t *testing.T) {
 	})
 	if err := s.Probe(t.Context()); err != nil {
 		t.Errorf("Probe whose first answer was lost: %v", err)
+	}
+}
+
+func TestPutWithLostAnswer(t *testing.T) {
+	p, s := startProxy(t, objstore.Options{})
+	want := content(20 << 20)
+	lost := false
+	p.set(nil, func(_ int, r *http.Response) error {
+		if r.Request.Method == http.MethodPost && r.Request.URL.Query().Has("uploadId") && !lost {
+			lost = true
+			io.Copy(io.Discard, r.Body) // by then the parts are joined
+			return errors.New("the answer is lost")
+		}
+		return nil
+	})
+	o, err := s.Put(t.Context(), "k", bytes.NewReader(want))
+	if err != nil || o.Size != int64(len(want)) || o.ETag == "" {
+		t.Errorf("Put whose last answer was lost: %+v, %v", o, err)
+	}
+	if !lost {
+		t.Error("no answer was lost")
+	}
+	if got, err := readAll(t, s, "k"); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("read back %d bytes, %v", len(got), err)
 	}
 }
 

@@ -18,6 +18,7 @@ func httpClient(timeout time.Duration) *awshttp.BuildableClient {
 		WithReadTimeout(0).
 		WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConnsPerHost = 64
+			t.ReadBufferSize, t.WriteBufferSize = 64<<10, 64<<10 // fewer system calls than with 4 KiB
 			t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 				conn, err := dialer.DialContext(ctx, network, address)
 				if err != nil {
