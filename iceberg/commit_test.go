@@ -312,7 +312,7 @@ func TestConcurrentCommits(t *testing.T) {
 			}
 			manifests := 0
 			for _, k := range keysOf(t, store, tbl.Key()+"/metadata/") {
-				if strings.HasSuffix(k, "-m1.avro") {
+				if strings.HasSuffix(k, "-m0.avro") {
 					manifests++
 				}
 			}

@@ -43,7 +43,7 @@ func TestCommitFaults(t *testing.T) {
 			[]faultstore.Rule{{Op: faultstore.Create, Match: version, Nth: 1, Kind: faultstore.Fail},
 				{Op: faultstore.Get, Match: version, Kind: faultstore.Fail, Err: unavailable}}, ErrUnknownOutcome, false},
 		{"a manifest cannot be written",
-			[]faultstore.Rule{{Op: faultstore.Put, Match: faultstore.Suffix("-m1.avro"), Kind: faultstore.Fail, Err: unavailable}}, unavailable, false},
+			[]faultstore.Rule{{Op: faultstore.Put, Match: faultstore.Suffix("-m0.avro"), Kind: faultstore.Fail, Err: unavailable}}, unavailable, false},
 		{"the manifest list cannot be written",
 			[]faultstore.Rule{{Op: faultstore.Put, Match: func(k string) bool { return strings.Contains(k, "/snap-") }, Kind: faultstore.Truncate, Err: unavailable}}, unavailable, false},
 		{"the hint cannot be written",

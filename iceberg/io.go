@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,21 +26,9 @@ type storeIO struct {
 	written []string // keys
 }
 
-var (
-	_ icegoio.ReadFileIO  = (*storeIO)(nil)
-	_ icegoio.WriteFileIO = (*storeIO)(nil)
-)
+var _ icegoio.ReadFileIO = (*storeIO)(nil)
 
-// key is the key of a location. iceberg-go builds the paths of manifests through net/url, so a root with
-// characters that a URL escapes comes back escaped.
-func (s *storeIO) key(name string) (string, error) {
-	if u, err := url.Parse(s.store.Root()); err == nil {
-		if rest, ok := strings.CutPrefix(name, u.String()+"/"); ok {
-			name = s.store.Root() + "/" + rest
-		}
-	}
-	return objstore.Key(s.store, name)
-}
+func (s *storeIO) key(name string) (string, error) { return objstore.Key(s.store, name) }
 
 // ReadFile reads an object whole.
 func (s *storeIO) ReadFile(name string) ([]byte, error) {
@@ -99,11 +85,6 @@ func (s *storeIO) WriteFile(name string, p []byte) error {
 	return err
 }
 
-// Create gives a writer whose Close puts the object.
-func (s *storeIO) Create(name string) (icegoio.FileWriter, error) {
-	return &memWriter{io: s, name: name}, nil
-}
-
 // discard removes what was written; an object that cannot be removed is only left over.
 func (s *storeIO) discard() {
 	s.mu.Lock()
@@ -115,21 +96,6 @@ func (s *storeIO) discard() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 10*time.Second)
 	defer cancel()
 	_ = s.store.Delete(ctx, keys...)
-}
-
-type memWriter struct {
-	bytes.Buffer
-	io     *storeIO
-	name   string
-	closed bool
-}
-
-func (w *memWriter) Close() error {
-	if w.closed {
-		return nil
-	}
-	w.closed = true
-	return w.io.WriteFile(w.name, w.Bytes())
 }
 
 type memFile struct {

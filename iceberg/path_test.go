@@ -166,4 +166,9 @@ func TestWarehouseWithSpaces(t *testing.T) {
 	tbl = mustCommit(t, c, tbl, monthCommit(t, tbl, "run-1", 2024, 1, 2))
 	c = NewCatalog(store)
 	wantEqual(t, "plan", planned(mustPlan(t, c, tbl, 0)), []string{"at=2024-01: 2"})
+	wantEqual(t, "files that iceberg-go plans", oracleFiles(t, oracle(t, store, tbl)), planFiles(mustPlan(t, c, tbl, 0)))
+	m := monthCommit(t, tbl, "run-2", 2024, 1, 1)
+	m.Replace = true
+	tbl = mustCommit(t, c, tbl, m)
+	wantEqual(t, "files after a replace", oracleFiles(t, oracle(t, store, tbl)), []string{m.Files[0].Location})
 }

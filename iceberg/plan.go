@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	icego "github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
 	"golang.org/x/sync/errgroup"
 
 	"frostline/coltype"
@@ -33,14 +34,9 @@ func (c *Catalog) Plan(ctx context.Context, t *Table, snapshotID int64) ([]PlanP
 	if plan, ok := c.plans.plan(id); ok {
 		return plan, nil
 	}
-	var manifests []icego.ManifestFile
-	files := &storeIO{ctx: ctx, store: c.store}
-	err := guarded(func() (err error) {
-		manifests, err = snap.Manifests(files)
-		return err
-	})
+	manifests, err := manifestsOf(snap, &storeIO{ctx: ctx, store: c.store})
 	if err != nil {
-		return nil, fmt.Errorf("plan %s: manifest list %s: %w", t.key, snap.ManifestList, err)
+		return nil, fmt.Errorf("plan %s: %w", t.key, err)
 	}
 	read := make([][]planEntry, len(manifests))
 	g, gctx := errgroup.WithContext(ctx)
@@ -131,6 +127,30 @@ func impliedBounds(entries []planEntry) map[int]coltype.Bounds {
 	return map[int]coltype.Bounds{source: b}
 }
 
+// manifestsOf reads the manifest list of a snapshot.
+func manifestsOf(snap *table.Snapshot, files *storeIO) (manifests []icego.ManifestFile, err error) {
+	err = guarded(func() (err error) {
+		manifests, err = snap.Manifests(files)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("manifest list %s: %w", snap.ManifestList, err)
+	}
+	return manifests, nil
+}
+
+// entriesOf reads the live entries of a manifest.
+func entriesOf(mf icego.ManifestFile, files *storeIO) (live []icego.ManifestEntry, err error) {
+	err = guarded(func() (err error) {
+		live, err = mf.FetchEntries(files, true)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", mf.FilePath(), err)
+	}
+	return live, nil
+}
+
 // manifest decodes the live entries of one manifest.
 func (c *Catalog) manifest(ctx context.Context, t *Table, mf icego.ManifestFile) ([]planEntry, error) {
 	id := planID{t.UUID(), mf.FilePath(), t.SchemaID()}
@@ -144,14 +164,9 @@ func (c *Catalog) manifest(ctx context.Context, t *Table, mf icego.ManifestFile)
 		return nil, fmt.Errorf("manifest %s: %w: the table has delete files, made by another program; they cannot be applied",
 			mf.FilePath(), ErrCorrupt)
 	}
-	var live []icego.ManifestEntry
-	files := &storeIO{ctx: ctx, store: c.store}
-	err := guarded(func() (err error) {
-		live, err = mf.FetchEntries(files, true)
-		return err
-	})
+	live, err := entriesOf(mf, &storeIO{ctx: ctx, store: c.store})
 	if err != nil {
-		return nil, fmt.Errorf("manifest %s: %w", mf.FilePath(), err)
+		return nil, err
 	}
 	entries := make([]planEntry, 0, len(live))
 	for _, m := range live {
@@ -169,15 +184,25 @@ func (c *Catalog) manifest(ctx context.Context, t *Table, mf icego.ManifestFile)
 	return entries, nil
 }
 
+// partitionOf is the name of the partition whose archive path a data file is below, "" for none (files that
+// another program has written).
+func (t *Table) partitionOf(location string) (string, error) {
+	rest, ok := strings.CutPrefix(location, t.Location()+"/")
+	if !ok {
+		return "", fmt.Errorf("%w: data file %s is not below the table's location %s", ErrCorrupt, location, t.Location())
+	}
+	if segment, _, ok := strings.Cut(rest, "/"); ok && strings.Contains(segment, "=") {
+		return decodedSegment(segment), nil
+	}
+	return "", nil
+}
+
 // entry decodes one data file of a manifest.
 func (t *Table) entry(df icego.DataFile, specID int) (planEntry, error) {
 	e := planEntry{file: PlanFile{Location: df.FilePath(), Rows: df.Count(), Bytes: df.FileSizeBytes()}}
-	rest, ok := strings.CutPrefix(e.file.Location, t.Location()+"/")
-	if !ok {
-		return e, fmt.Errorf("%w: data file %s is not below the table's location %s", ErrCorrupt, e.file.Location, t.Location())
-	}
-	if segment, _, ok := strings.Cut(rest, "/"); ok && strings.Contains(segment, "=") {
-		e.partition = decodedSegment(segment)
+	var err error
+	if e.partition, err = t.partitionOf(e.file.Location); err != nil {
+		return e, err
 	}
 	e.file.Bounds = t.fileBounds(df)
 	spec := t.meta.PartitionSpecByID(specID)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -11,197 +12,203 @@ import (
 	"time"
 
 	icego "github.com/apache/iceberg-go"
-	icegoio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
-
-	"frostline/coltype"
 )
 
-// stage writes the manifest and the manifest list of m on top of t, and gives the metadata of the next version
+// staging is one try of a commit on top of one version of the table. The manifests are put together here and not
+// by iceberg-go's transaction, because that builds their locations through net/url, which changes a warehouse's
+// location that has a space or a "#" in it, and because it reads every manifest of the table for a replace.
+type staging struct {
+	t     *Table
+	files *storeIO
+	snap  table.Snapshot
+	name  string // what is unique in the names of the files of this try
+	count int    // manifests written
+
+	addedFiles, addedRows, addedBytes       int64
+	removedFiles, removedRows, removedBytes int64
+}
+
+// stage writes the manifests and the manifest list of m on top of t, and gives the metadata of the next version
 // with the partition as its property says it. One run is one manifest, so that a query for one partition reads one.
 func (c *Catalog) stage(ctx context.Context, t *Table, m Commit, files *storeIO) ([]byte, Partition, error) {
 	p := m.Partition
 	p.SchemaID = t.SchemaID()
-	added, err := t.dataFiles(m.Files)
-	if err != nil {
-		return nil, p, err
-	}
-	replaced, err := c.currentFiles(ctx, t, p.Name)
-	if err != nil {
-		return nil, p, err
-	}
-	if len(added) == 0 && len(replaced) == 0 {
-		return stageEmpty(t, m, p, files)
-	}
-	base := table.New(table.Identifier{t.key}, t.meta, t.MetadataLocation(),
-		func(context.Context) (icegoio.IO, error) { return files, nil }, nil)
-	tx, err := base.NewTransactionOnBranchWithError(table.MainBranch)
-	if err != nil {
-		return nil, p, err
-	}
-	opts := []table.WriteOption{table.WithoutAutoNameMapping(), table.WithoutDuplicateCheck()}
-	if len(replaced) > 0 {
-		err = tx.ReplaceDataFilesWithDataFiles(ctx, replaced, added, m.summary(), opts...)
-	} else {
-		err = tx.AddDataFiles(ctx, added, m.summary(), opts...)
-	}
-	if err != nil {
-		return nil, p, err
-	}
-	staged, err := tx.StagedTable()
-	if err != nil {
-		return nil, p, err
-	}
-	return nextVersion(t, staged.CurrentSnapshot(), p)
-}
-
-// nextVersion is the metadata of the version after t with snap as its current snapshot and p as a property.
-// (Building the transaction's metadata twice would put t's file into the metadata log twice.)
-func nextVersion(t *Table, snap *table.Snapshot, p Partition) ([]byte, Partition, error) {
-	p.SnapshotID = snap.SnapshotID
-	value, err := json.Marshal(p)
-	if err != nil {
-		return nil, p, err
-	}
-	meta, err := table.UpdateTableMetadata(t.meta, []table.Update{
-		table.NewAddSnapshotUpdate(snap),
-		table.NewSetSnapshotRefUpdate(table.MainBranch, snap.SnapshotID, table.BranchRef, 0, 0, 0),
-		table.NewSetPropertiesUpdate(icego.Properties{propPartition + p.Name: string(value)}),
-	}, t.MetadataLocation())
-	if err != nil {
-		return nil, p, err
-	}
-	data, err := json.Marshal(meta)
-	return data, p, err
-}
-
-// stageEmpty is stage for a partition without rows that takes no files away: a snapshot with the manifests of its
-// parent. iceberg-go makes none for it.
-func stageEmpty(t *Table, m Commit, p Partition, files *storeIO) ([]byte, Partition, error) {
-	parent := t.meta.CurrentSnapshot()
-	summary := table.Summary{Operation: table.OpAppend, Properties: m.summary()}
-	for _, k := range []string{"total-data-files", "total-delete-files", "total-records", "total-files-size",
-		"total-position-deletes", "total-equality-deletes"} {
-		summary.Properties[k] = "0"
-		if parent != nil && parent.Summary != nil && parent.Summary.Properties[k] != "" {
-			summary.Properties[k] = parent.Summary.Properties[k]
-		}
-	}
-	schemaID := p.SchemaID
-	snap := table.Snapshot{
+	s := &staging{t: t, files: files, name: uuid.NewString(), snap: table.Snapshot{
 		SnapshotID:     1 + rand.Int64N(1<<62),
 		SequenceNumber: t.meta.LastSequenceNumber() + 1,
 		TimestampMs:    max(time.Now().UnixMilli(), t.meta.LastUpdatedMillis()),
-		Summary:        &summary,
-		SchemaID:       &schemaID,
+		SchemaID:       &p.SchemaID,
+	}}
+	p.SnapshotID = s.snap.SnapshotID
+	manifests, err := s.add(m.Files)
+	if err != nil {
+		return nil, p, err
 	}
-	var manifests []icego.ManifestFile
+	parent := t.meta.CurrentSnapshot()
 	if parent != nil {
-		snap.ParentSnapshotID = &parent.SnapshotID
-		err := guarded(func() (err error) {
-			manifests, err = parent.Manifests(files)
-			return err
-		})
+		s.snap.ParentSnapshotID = &parent.SnapshotID
+		inherited, err := s.inherit(ctx, c, parent, p.Name)
 		if err != nil {
 			return nil, p, err
 		}
+		manifests = append(manifests, inherited...)
 	}
 	var list bytes.Buffer
-	err := icego.WriteManifestList(2, &list, snap.SnapshotID, snap.ParentSnapshotID, &snap.SequenceNumber, 0, manifests)
-	if err != nil {
+	if err := icego.WriteManifestList(2, &list, s.snap.SnapshotID, s.snap.ParentSnapshotID, &s.snap.SequenceNumber, 0, manifests); err != nil {
 		return nil, p, err
 	}
-	snap.ManifestList = t.Location() + "/metadata/snap-" + strconv.FormatInt(snap.SnapshotID, 10) + "-0-" + uuid.NewString() + ".avro"
-	if err := files.WriteFile(snap.ManifestList, list.Bytes()); err != nil {
+	s.snap.ManifestList = fmt.Sprintf("%s/metadata/snap-%d-1-%s.avro", t.Location(), s.snap.SnapshotID, s.name)
+	if err := files.WriteFile(s.snap.ManifestList, list.Bytes()); err != nil {
 		return nil, p, err
 	}
-	return nextVersion(t, &snap, p)
+	s.snap.Summary = s.summary(m.summary(), parent)
+	data, err := s.version(p)
+	return data, p, err
 }
 
-// currentFiles are the partition's files in the current snapshot, as iceberg-go wants files named that go away.
-func (c *Catalog) currentFiles(ctx context.Context, t *Table, partition string) ([]icego.DataFile, error) {
-	if _, err := t.Partition(partition); err != nil {
+// add writes the manifest of new files.
+func (s *staging) add(files []DataFile) ([]icego.ManifestFile, error) {
+	if len(files) == 0 {
 		return nil, nil
 	}
-	plan, err := c.Plan(ctx, t, 0)
+	added, err := s.t.dataFiles(files)
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(plan, func(p PlanPartition) bool { return p.Name == partition })
-	if i < 0 {
-		return nil, nil
+	mf, err := s.manifest(s.t.meta.PartitionSpec(), func(w *icego.ManifestWriter) error {
+		for _, df := range added {
+			s.addedFiles, s.addedRows, s.addedBytes = s.addedFiles+1, s.addedRows+df.Count(), s.addedBytes+df.FileSizeBytes()
+			if err := w.Add(icego.NewManifestEntry(icego.EntryStatusADDED, &s.snap.SnapshotID, nil, nil, df)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return []icego.ManifestFile{mf}, err
+}
+
+// inherit are the parent's manifests, those with files of the partition written anew without them.
+func (s *staging) inherit(ctx context.Context, c *Catalog, parent *table.Snapshot, partition string) ([]icego.ManifestFile, error) {
+	manifests, err := manifestsOf(parent, s.files)
+	if err != nil {
+		return nil, err
 	}
-	var files []icego.DataFile
-	for _, f := range plan[i].Files {
-		b, err := icego.NewDataFileBuilder(t.meta.PartitionSpec(), icego.EntryContentData, f.Location, icego.ParquetFile, nil, nil, nil, f.Rows, f.Bytes)
+	if _, err := s.t.Partition(partition); err != nil {
+		return manifests, nil // nothing to take away
+	}
+	for i, mf := range manifests {
+		entries, err := c.manifest(ctx, s.t, mf)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, b.Build())
-	}
-	return files, nil
-}
-
-// dataFiles are files with their statistics as Iceberg writes them.
-func (t *Table) dataFiles(files []DataFile) ([]icego.DataFile, error) {
-	spec := t.meta.PartitionSpec()
-	types := leafTypes(t.schema)
-	out := make([]icego.DataFile, 0, len(files))
-	for _, f := range files {
-		tuple := map[int]any{}
-		for i := range spec.NumFields() {
-			field := spec.Field(i)
-			value, err := partitionValue(f.Tuple, t.spec.Transform, types[field.SourceID()])
-			if err != nil {
-				return nil, fmt.Errorf("data file %s: %w", f.Location, err)
+		if slices.ContainsFunc(entries, func(e planEntry) bool { return e.partition == partition }) {
+			if manifests[i], err = s.without(mf, partition); err != nil {
+				return nil, err
 			}
-			tuple[field.FieldID] = value
 		}
-		b, err := icego.NewDataFileBuilder(spec, icego.EntryContentData, f.Location, icego.ParquetFile, tuple, nil, nil, f.Rows, f.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("data file %s: %w", f.Location, err)
-		}
-		t.setStats(b, f)
-		out = append(out, b.Build())
 	}
-	return out, nil
+	return manifests, nil
 }
 
-// setStats sets the counts and bounds of a file.
-func (t *Table) setStats(b *icego.DataFileBuilder, f DataFile) {
-	types := leafTypes(t.schema)
-	sizes, values, nulls, nans := map[int]int64{}, map[int]int64{}, map[int]int64{}, map[int]int64{}
-	lower, upper := map[int][]byte{}, map[int][]byte{}
-	exact := int64(-1)
-	for _, s := range f.Columns {
-		sizes[s.FieldID], values[s.FieldID] = s.Bytes, s.Values
-		if s.Bounds.Nulls >= 0 {
-			nulls[s.FieldID] = s.Bounds.Nulls
+// without writes mf anew: the partition's files are deleted, the others exist.
+func (s *staging) without(mf icego.ManifestFile, partition string) (icego.ManifestFile, error) {
+	entries, err := entriesOf(mf, s.files)
+	if err != nil {
+		return nil, err
+	}
+	spec := s.t.meta.PartitionSpecByID(int(mf.PartitionSpecID()))
+	if spec == nil {
+		return nil, fmt.Errorf("manifest %s: %w: partition spec %d is not in the table", mf.FilePath(), ErrCorrupt, mf.PartitionSpecID())
+	}
+	return s.manifest(*spec, func(w *icego.ManifestWriter) error {
+		for _, m := range entries {
+			df := m.DataFile()
+			if name, err := s.t.partitionOf(df.FilePath()); err != nil || name != partition {
+				if err := errors.Join(err, w.Existing(m)); err != nil {
+					return err
+				}
+				continue
+			}
+			s.removedFiles, s.removedRows, s.removedBytes = s.removedFiles+1, s.removedRows+df.Count(), s.removedBytes+df.FileSizeBytes()
+			if err := w.Delete(m); err != nil {
+				return err
+			}
 		}
-		exact = max(exact, s.Bounds.Exact)
-		typ, flat := types[s.FieldID]
-		if !flat {
-			continue
-		}
-		if s.Bounds.NaNs >= 0 && (typ.Kind == coltype.Float32 || typ.Kind == coltype.Float64) {
-			nans[s.FieldID] = s.Bounds.NaNs
-		}
-		if lo := encodeBound(typ, s.Bounds.Min, false); lo != nil {
-			lower[s.FieldID] = lo
-		}
-		if hi := encodeBound(typ, s.Bounds.Max, true); hi != nil {
-			upper[s.FieldID] = hi
+		return nil
+	})
+}
+
+// manifest writes one manifest whose entries fill adds.
+func (s *staging) manifest(spec icego.PartitionSpec, fill func(*icego.ManifestWriter) error) (mf icego.ManifestFile, err error) {
+	var out bytes.Buffer
+	w, err := icego.NewManifestWriter(2, &out, spec, s.t.meta.CurrentSchema(), s.snap.SnapshotID)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(fill(w), w.Close()); err != nil {
+		return nil, err
+	}
+	location := fmt.Sprintf("%s/metadata/%s-m%d.avro", s.t.Location(), s.name, s.count)
+	s.count++
+	if mf, err = w.ToManifestFile(location, int64(out.Len())); err != nil {
+		return nil, err
+	}
+	return mf, s.files.WriteFile(location, out.Bytes())
+}
+
+// summary is the snapshot's summary: ours, and what the Iceberg spec's appendix F computes.
+func (s *staging) summary(ours map[string]string, parent *table.Snapshot) *table.Summary {
+	out := &table.Summary{Operation: table.OpAppend, Properties: ours}
+	if s.removedFiles > 0 {
+		out.Operation = table.OpOverwrite
+		if s.addedFiles == 0 {
+			out.Operation = table.OpDelete
 		}
 	}
-	// The number of exact cells is kept as the non-null keys of the side column.
-	if key := t.schema.ExactKeyID; exact >= 0 {
-		values[key] = max(values[key], exact)
-		nulls[key] = values[key] - exact
+	before := func(k string) int64 {
+		if parent == nil || parent.Summary == nil {
+			return 0
+		}
+		n, _ := strconv.ParseInt(parent.Summary.Properties[k], 10, 64)
+		return n
 	}
-	b.ColumnSizes(sizes).ValueCounts(values).NullValueCounts(nulls).NaNValueCounts(nans).
-		LowerBoundValues(lower).UpperBoundValues(upper)
-	if len(f.SplitOffsets) > 0 {
-		b.SplitOffsets(f.SplitOffsets)
+	for _, k := range []struct {
+		added, removed, total string
+		plus, minus           int64
+	}{
+		{"added-data-files", "deleted-data-files", "total-data-files", s.addedFiles, s.removedFiles},
+		{"added-records", "deleted-records", "total-records", s.addedRows, s.removedRows},
+		{"added-files-size", "removed-files-size", "total-files-size", s.addedBytes, s.removedBytes},
+		{"", "", "total-delete-files", 0, 0},
+		{"", "", "total-position-deletes", 0, 0},
+		{"", "", "total-equality-deletes", 0, 0},
+	} {
+		if k.plus > 0 {
+			ours[k.added] = strconv.FormatInt(k.plus, 10)
+		}
+		if k.minus > 0 {
+			ours[k.removed] = strconv.FormatInt(k.minus, 10)
+		}
+		ours[k.total] = strconv.FormatInt(before(k.total)+k.plus-k.minus, 10)
 	}
+	return out
+}
+
+// version is the metadata of the version after t with the snapshot as its current one and p as a property.
+func (s *staging) version(p Partition) ([]byte, error) {
+	value, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := table.UpdateTableMetadata(s.t.meta, []table.Update{
+		table.NewAddSnapshotUpdate(&s.snap),
+		table.NewSetSnapshotRefUpdate(table.MainBranch, s.snap.SnapshotID, table.BranchRef, 0, 0, 0),
+		table.NewSetPropertiesUpdate(icego.Properties{propPartition + p.Name: string(value)}),
+	}, s.t.MetadataLocation())
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(meta)
 }
