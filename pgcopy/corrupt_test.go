@@ -152,6 +152,7 @@ func TestCorrupt(t *testing.T) {
 		{"array short", []coltype.Type{arrayOf(tInt4)}, one("00000004 00000000"), `row 1, column "c1": array field of 4 bytes, want at least 12`},
 		{"array dimensions", []coltype.Type{arrayOf(tInt4)}, one("0000000c 00000007 00000000 00000017"), `row 1, column "c1": array field of 7 dimensions, want 0 to 6`},
 		{"array negative dimensions", []coltype.Type{arrayOf(tInt4)}, one("0000000c ffffffff 00000000 00000017"), `row 1, column "c1": array field of -1 dimensions, want 0 to 6`},
+		{"array of floats, dimensions: not hashed before it is checked", []coltype.Type{arrayOf(tFloat8)}, one("0000000c 7fffffff 00000000 000002bd"), `row 1, column "c1": array field of 2147483647 dimensions, want 0 to 6`},
 		{"array flag", []coltype.Type{arrayOf(tInt4)}, one("0000000c 00000000 00000002 00000017"), `row 1, column "c1": array field with null flag 2, want 0 or 1`},
 		{"array head cut", []coltype.Type{arrayOf(tInt4)}, one("00000010 00000001 00000000 00000017 00000001"), `row 1, column "c1": array field of 16 bytes for 1 dimensions`},
 		{"array of length 0", []coltype.Type{arrayOf(tInt4)}, one("00000014 00000001 00000000 00000017 00000000 00000001"), `row 1, column "c1": array field with a dimension of 0 elements`},

@@ -46,9 +46,10 @@ type Decoder struct {
 	err      error
 
 	fields    []field // chunkRows of column 0, then of column 1 …
-	chunk     int     // rows a chunk: chunkRows, or fewer where values are much longer as text
-	hints     []int   // bytes of each column in the last batch
-	lastBatch int     // its rows
+	tuples    [chunkRows]field
+	chunk     int   // rows a chunk: chunkRows, or fewer where values are much longer as text
+	hints     []int // bytes of each column in the last batch
+	lastBatch int   // its rows
 }
 
 // NewDecoder reads the stream r of rows with the columns of s, in that order. Batches have the
@@ -169,7 +170,7 @@ func (d *Decoder) resize(streamed, made int64) {
 	}
 }
 
-// decode appends the n located rows to the columns; made is the bytes that they take up there.
+// decode appends the n located rows to the columns and hashes them; made is the bytes that they take up there.
 func (d *Decoder) decode(n int) (made int64, err error) {
 	for i, c := range d.cols {
 		before := c.bytes()
@@ -185,6 +186,10 @@ func (d *Decoder) decode(n int) (made int64, err error) {
 		for _, cell := range d.exacts[cells:] {
 			made += int64(len(cell.text))
 		}
+	}
+	// Only now: the hasher relies on arrays being well formed.
+	for _, t := range d.tuples[:n] {
+		d.hasher.Tuple(d.buf[t.off : t.off+t.n])
 	}
 	d.row += int64(n)
 	return made, nil
@@ -208,7 +213,7 @@ func (d *Decoder) batch(rows int) arrow.RecordBatch {
 	return batch
 }
 
-// locate finds the fields of up to limit tuples in the read buffer and hashes them. It reads only when
+// locate finds the fields of up to limit tuples in the read buffer. It reads only when
 // not even one is there, and takes no more than room bytes, but always one tuple when first is true.
 // No tuple means the trailer, or that the batch is full.
 func (d *Decoder) locate(limit int, room int64, first bool) (n int, size int64, err error) {
@@ -229,7 +234,7 @@ func (d *Decoder) locate(limit int, room int64, first bool) (n int, size int64, 
 		if length == 0 || size+int64(length) > room && !(first && n == 0) {
 			break
 		}
-		d.hasher.Tuple(d.buf[d.pos+2 : d.pos+length])
+		d.tuples[n] = field{off: int32(d.pos + 2), n: int32(length - 2)}
 		d.pos += length
 		size += int64(length)
 		n++

@@ -376,6 +376,16 @@ func TestOracleBinary(t *testing.T) {
 	}
 }
 
+// The vectors of TestNumericForms are numeric_send's.
+func TestOracleNumericForms(t *testing.T) {
+	db := newDB(t)
+	for _, c := range numericForms {
+		if own, want := db.One(t, `SELECT encode(numeric_send($1::text::numeric), 'hex')`, c.text), strings.ReplaceAll(c.wire, " ", ""); own != want {
+			t.Errorf("%s: the server sends %s, the test says %s", c.text, own, want)
+		}
+	}
+}
+
 func TestOracleText(t *testing.T) {
 	db := newDB(t)
 	fill(t, db, "public.x", textColumns, ", gen interval GENERATED ALWAYS AS (id * '1 day'::interval) STORED")
