@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,9 @@ import (
 
 	"frostline/coltype"
 	"frostline/iceberg"
+	"frostline/internal/s3test"
+	"frostline/objstore"
+	"frostline/objstore/faultstore"
 	"frostline/parquetio"
 	"frostline/query"
 	"frostline/query/querytest"
@@ -346,6 +350,88 @@ func TestCancelAndTimeout(t *testing.T) {
 	}
 	if _, err := engine(w, query.Options{Timeout: time.Nanosecond}).Query(context.Background(), r); !errors.As(err, &qe) || qe.Code != query.Timeout {
 		t.Errorf("timeout: got %v", err)
+	}
+}
+
+// A query that waits for a slow store ends with its context, and with its time limit.
+func TestSlowStore(t *testing.T) {
+	w := querytest.Events(t)
+	slow := faultstore.Wrap(w.Store, faultstore.Rule{Op: faultstore.ReadRanges, Kind: faultstore.Slow, Delay: time.Minute})
+	r := query.Request{Path: w.Store.Root() + "/public/events", Expression: "even IS NOT NULL", Limit: 10}
+	for _, tt := range []struct {
+		name    string
+		timeout time.Duration
+		code    query.Code
+	}{{"cancelled", time.Hour, query.Canceled}, {"timeout", 100 * time.Millisecond, query.Timeout}} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			if tt.code == query.Canceled {
+				time.AfterFunc(100*time.Millisecond, cancel)
+			}
+			defer cancel()
+			start := time.Now()
+			_, err := query.New(w.Catalog, slow, query.Options{Timeout: tt.timeout}).Query(ctx, r)
+			var qe *query.Error
+			if !errors.As(err, &qe) || qe.Code != tt.code {
+				t.Errorf("got %v", err)
+			}
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("it took %v to end", took)
+			}
+		})
+	}
+}
+
+// Each failed read of a data file fails the query, with the class of the cause.
+func TestFailedReads(t *testing.T) {
+	w := querytest.New(t)
+	tab := w.Table(t, "s", "big", querytest.Columns(
+		querytest.Col("id", coltype.Int64, coltype.WireInt8, "int8"),
+		querytest.Col("name", coltype.String, coltype.WireRaw, "text"),
+		querytest.Col("more", coltype.String, coltype.WireRaw, "text"),
+	), iceberg.PartitionSpec{})
+	var b strings.Builder
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range 3000 {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"id":%d,"name":"%016x%016x","more":"%016x%016x"}`, i, random.Uint64(), random.Uint64(), random.Uint64(), random.Uint64())
+	}
+	tab.Add(t, "p=1", querytest.File{Batches: []arrow.RecordBatch{tab.Rows(t, b.String())}, Options: parquetio.WriteOptions{RowGroupRows: 1000, PageRows: 250}})
+	r := query.Request{Path: w.Store.Root() + "/s/big", Expression: "name <> 'x'", Limit: 10_000, NoPrune: true}
+	good := faultstore.Wrap(w.Store)
+	if _, res := ids(t, query.New(w.Catalog, good, query.Options{}), r); res.Matched != 3000 || res.Pruning.BytesRead < 100_000 || res.Pruning.Requests < 4 {
+		t.Fatalf("matched %d, %+v", res.Matched, res.Pruning)
+	}
+	reads := good.Count(faultstore.ReadRanges)
+	for n := 1; n <= reads; n++ {
+		for _, tt := range []struct {
+			rule faultstore.Rule
+			code query.Code
+		}{
+			{faultstore.Rule{Kind: faultstore.Fail, Err: objstore.ErrUnreachable}, query.Unreachable},
+			{faultstore.Rule{Kind: faultstore.Fail, Err: objstore.ErrNotExist}, query.Unreadable},
+			{faultstore.Rule{Kind: faultstore.Truncate}, query.Unreadable},
+		} {
+			tt.rule.Op, tt.rule.Nth = faultstore.ReadRanges, n
+			_, err := query.New(w.Catalog, faultstore.Wrap(w.Store, tt.rule), query.Options{}).Query(context.Background(), r)
+			var qe *query.Error
+			if !errors.As(err, &qe) || qe.Code != tt.code {
+				t.Errorf("read %d fails with %v: got %v", n, tt.rule.Err, err)
+			}
+		}
+	}
+}
+
+// The same answers from a bucket.
+func TestS3(t *testing.T) {
+	s := s3test.Start(t)
+	s.Setenv(t)
+	w := querytest.EventsIn(t, querytest.Open(t, s.Warehouse(t)))
+	got, res := ids(t, engine(w, query.Options{}), query.Request{Path: w.Store.Root() + "/public/events", Columns: []string{"id"}, Expression: "id = 3 OR id > 5996", Limit: 10})
+	if !slices.Equal(got, []int64{3, 5997, 5998, 5999}) {
+		t.Errorf("got %v, %+v", got, res.Pruning)
 	}
 }
 

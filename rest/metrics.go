@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // metrics are archive.query.* under their Prometheus names, with a registry of their own.
 type metrics struct {
 	registry *prometheus.Registry
-	count    *prometheus.CounterVec // outcome: ok, error (the caller's), failed (ours)
+	count    *prometheus.CounterVec // by outcome
 	duration prometheus.Histogram
 	scanned  prometheus.Counter
 	matched  prometheus.Counter
@@ -27,7 +28,7 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		count: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "archive_query_count",
-			Help: "Queries answered, by outcome: ok, error (the caller's mistake), failed (the server's)."}, []string{"outcome"}),
+			Help: "Queries answered, by outcome: ok, error (the caller's mistake), failed (the server's), canceled (the caller left)."}, []string{"outcome"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "archive_query_duration",
 			Help: "Seconds that queries took in the engine.", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300}}),
 		scanned: prometheus.NewCounter(prometheus.CounterOpts{Name: "archive_query_records_scanned",
@@ -43,7 +44,7 @@ func newMetrics() *metrics {
 	}
 	m.registry.MustRegister(m.count, m.duration, m.scanned, m.matched, m.parts, m.bytes, m.requests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, outcome := range []string{"ok", "error", "failed"} {
+	for _, outcome := range []string{"ok", "error", "failed", "canceled"} {
 		m.count.WithLabelValues(outcome)
 	}
 	return m
@@ -56,9 +57,12 @@ func (m *metrics) handler() http.Handler {
 // observe counts one query of the engine.
 func (m *metrics) observe(res *query.Result, err error, took time.Duration) {
 	m.duration.Observe(took.Seconds())
+	var qe *query.Error
 	switch {
 	case err == nil:
 		m.count.WithLabelValues("ok").Inc()
+	case errors.As(err, &qe) && qe.Code == query.Canceled:
+		m.count.WithLabelValues("canceled").Inc()
 	case asProblem(err).Status < 500:
 		m.count.WithLabelValues("error").Inc()
 	default:

@@ -77,7 +77,7 @@ func (s *Server) fail(err error, c echo.Context) {
 			p.Hint = "allowed: " + allow
 		}
 	}
-	if p.Status >= 500 {
+	if p.Status >= 500 && p.Code != string(query.Canceled) {
 		s.opt.Log.Error("request failed", "method", c.Request().Method, "path", c.Request().URL.Path, "status", p.Status, "error", err)
 	}
 	body, jsonErr := json.Marshal(p)

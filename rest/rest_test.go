@@ -260,7 +260,7 @@ func TestServerSideFailures(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "x")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
 	t.Setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
-	down := serve(t, querytest.Open(t, "s3://bucket/prefix"), query.Options{}, rest.Options{})
+	down := serve(t, querytest.Open(t, "s3://bucket/prefix"), query.Options{}, rest.Options{ReadyTimeout: 100 * time.Millisecond})
 	status, body, h := down.do(t, "GET", "/api/v1/archives/query?archivePath=s3://bucket/prefix/a/b", "")
 	if status != 503 || !strings.Contains(body, `"code":"store_unreachable"`) || h.Get("Retry-After") == "" || strings.Contains(body, "127.0.0.1:1") {
 		t.Errorf("store down: %d %s", status, body)

@@ -15,11 +15,17 @@ import (
 // Small cuts 1000 rows into row groups of 400, 400, 200 and pages of 100.
 var Small = parquetio.WriteOptions{RowGroupRows: 400, PageRows: 100}
 
-// Events is the table public.events: three months with two files of 1000 rows each. id counts from 0 in the result's order. Month m
-// (0, 1, 2) holds ids from 2000 m. grp is id/100 (a page each), even is NULL for odd ids, day is the month's first.
+// Events is a new local warehouse with the table public.events: three months with two files of 1000 rows each. id counts
+// from 0 in the result's order. Month m (0, 1, 2) holds ids from 2000 m. grp is id/100 (a page each), even is NULL for odd ids,
+// day is the month's first, ts is infinity in every 500th row.
 func Events(tb testing.TB) *Warehouse {
 	tb.Helper()
-	w := New(tb)
+	return EventsIn(tb, New(tb))
+}
+
+// EventsIn makes that table in w.
+func EventsIn(tb testing.TB, w *Warehouse) *Warehouse {
+	tb.Helper()
 	t := w.Table(tb, "public", "events", Columns(
 		Col("id", coltype.Int64, coltype.WireInt8, "int8"),
 		Col("grp", coltype.Int32, coltype.WireInt4, "int4"),
