@@ -36,6 +36,7 @@ type Definition struct {
 	ForceRowSecurity bool   `json:"force_row_security,omitempty"`
 	ReplicaIdentity  string `json:"replica_identity"` // d, n, f, i (then an index has ReplicaIdentity)
 
+	Key              *PartitionKey `json:"key,omitempty"`    // of a partitioned table
 	Parent           *Name         `json:"parent,omitempty"` // the direct parent, and its key
 	ParentKey        *PartitionKey `json:"parent_key,omitempty"`
 	Root             *Name         `json:"root,omitempty"`

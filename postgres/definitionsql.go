@@ -49,6 +49,7 @@ SELECT jsonb_build_object(
 	'options', to_jsonb(c.reloptions), 'toast_options', (SELECT to_jsonb(reloptions) FROM pg_class WHERE oid = c.reltoastrelid),
 	'comment', obj_description(c.oid, 'pg_class'),
 	'row_security', c.relrowsecurity, 'force_row_security', c.relforcerowsecurity, 'replica_identity', c.relreplident,
+	'key', ` + keyJSON("c.oid") + `,
 	'bound', pg_get_expr(c.relpartbound, c.oid), 'constraint', pg_get_partition_constraintdef(c.oid)),
 (SELECT jsonb_build_object('parent', jsonb_build_object('schema', pn.nspname, 'table', p.relname), 'parent_key', ` + keyJSON("p.oid") + `,
 	'parent_constraint', pg_get_partition_constraintdef(p.oid),
@@ -71,7 +72,8 @@ jsonb_build_object(
 'constraints', (SELECT jsonb_agg(jsonb_build_object('name', k.conname, 'type', k.contype, 'def', pg_get_constraintdef(k.oid), 'validated', k.convalidated,
 	'inherited', k.coninhcount > 0 OR k.conparentid <> 0, 'index', CASE WHEN k.contype IN ('p', 'u', 'x') THEN (SELECT relname FROM pg_class WHERE oid = k.conindid) END,
 	'comment', obj_description(k.oid, 'pg_constraint')) ORDER BY k.contype, k.conname)
-	FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')),
+	FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')
+		AND NOT EXISTS (SELECT 1 FROM pg_constraint same WHERE same.oid = k.conparentid AND same.conrelid = k.conrelid)),
 'indexes', (SELECT jsonb_agg(jsonb_build_object('name', ic.relname, 'unique', x.indisunique,
 	'body', ` + indexBody("ic", "x", "n", "c") + `,
 	'constraint', k.conname, 'constraint_type', k.contype, 'constraint_def', pg_get_constraintdef(k.oid),

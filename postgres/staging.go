@@ -35,8 +35,19 @@ func (d *Definition) CreateStaging(o StagingOptions) (string, error) {
 		kind = "UNLOGGED TABLE"
 	}
 	sql := "CREATE " + kind + " " + o.Target.String() + " (\n" + strings.Join(lines, ",\n") + "\n)"
+	if d.AccessMethod != "" && d.AccessMethod != "heap" {
+		sql += " USING " + Quote(d.AccessMethod)
+	}
+	if options := d.allOptions(); len(options) > 0 { // fillfactor and friends decide how loaded rows lie
+		sql += " WITH (" + strings.Join(options, ", ") + ")"
+	}
 	if o.Tablespace != "" {
 		sql += " TABLESPACE " + Quote(o.Tablespace)
+	}
+	for _, c := range d.Columns {
+		for _, action := range c.storageActions() {
+			sql += ";\nALTER TABLE " + o.Target.String() + " " + action
+		}
 	}
 	return sql, nil
 }
@@ -63,6 +74,35 @@ func (c DefColumn) definition() (string, error) {
 		line += " NOT NULL"
 	}
 	return line, nil
+}
+
+// allOptions are the storage parameters as a WITH list has them.
+func (d *Definition) allOptions() []string {
+	var all []string
+	add := func(prefix string, options []string) {
+		for _, o := range options {
+			name, value, _ := strings.Cut(o, "=")
+			all = append(all, prefix+Quote(name)+" = "+strings.TrimSpace(Literal(value)))
+		}
+	}
+	add("", d.Options)
+	add("toast.", d.ToastOptions)
+	return all
+}
+
+var storageNames = map[string]string{"p": "PLAIN", "e": "EXTERNAL", "m": "MAIN", "x": "EXTENDED"}
+var compressionNames = map[string]string{"p": "pglz", "l": "lz4"}
+
+// storageActions are the ALTER TABLE actions for how a column's values are stored.
+func (c DefColumn) storageActions() []string {
+	var actions []string
+	if name := storageNames[c.Storage]; name != "" {
+		actions = append(actions, "ALTER COLUMN "+Quote(c.Name)+" SET STORAGE "+name)
+	}
+	if name := compressionNames[c.Compression]; name != "" {
+		actions = append(actions, "ALTER COLUMN "+Quote(c.Name)+" SET COMPRESSION "+name)
+	}
+	return actions
 }
 
 // Prerequisites is the SQL that makes what the columns need and may be gone: schemas, user types, and sequences that defaults
