@@ -1,0 +1,34 @@
+# make demo   the whole story on this machine, in under a minute
+# make test   all tests, on real servers, with the race detector
+.PHONY: build demo test lint interop bench clean
+
+GO ?= go
+VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
+LDFLAGS = -s -w -X frostline/internal/cli.Version=$(VERSION)
+GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: build
+	@$(GO) run ./internal/demo -bin bin $(if $(KEEP),-keep)
+
+test:
+	scripts/need postgresql gcc
+	FROSTLINE_REQUIRE_PG=1 CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+lint:
+	$(GO) vet ./...
+	cd peers && $(GO) vet ./...
+	$(GO) run $(GOLANGCI) run ./...
+
+interop: build
+	scripts/need postgresql python
+	FROSTLINE_REQUIRE_PG=1 FROSTLINE_PYTHON=$(CURDIR)/.cache/venv/bin/python $(GO) test -count=1 -v -run TestInterop ./internal/e2e
+
+bench: build
+	scripts/need postgresql gcc
+	@$(GO) run ./internal/bench -bin bin $(BENCH)
+
+clean:
+	rm -rf bin .cache

@@ -1,0 +1,16 @@
+package pgserver
+
+import (
+	"fmt"
+	"io"
+)
+
+// Leave lets the server run on after this process has ended, and gives the command that stops it and removes its
+// folder.
+func (s *Server) Leave() (stop string) {
+	io.WriteString(s.pipe, "done\n")
+	s.pipe.Close()
+	s.watcher.Wait()
+	s.watcher = nil
+	return fmt.Sprintf("kill -INT %d; sleep 1; rm -rf %s", s.cmd.Process.Pid, s.Dir)
+}
