@@ -3,14 +3,14 @@
 // commutes, it can be taken in parallel and survives compaction.
 //
 // What is hashed of a tuple is, for each field, its int32 length and its bytes, as PostgreSQL sent
-// them; the int16 field count is not. Two things are taken out of an array value, since they differ
-// between databases, or between a value and its text, where the values are equal:
+// them; the int16 field count is not. Two things are changed before, since they differ where the
+// values are equal:
 //
-//   - bytes 4 to 12, the null flag and the element OID. The field's length is hashed as it was
-//     sent, with those eight bytes counted.
-//   - in a float4[] or float8[] that is stored as exact text (several dimensions, or a lower bound
-//     other than 1), the bits of a NaN: the text has one NaN only, so 7fc00000 and
-//     7ff8000000000000 are hashed for every one.
+//   - bytes 4 to 12 of an array value, the null flag and the element OID, are left out: they differ
+//     between databases. The field's length is hashed as it was sent, with those eight bytes counted.
+//   - a NaN of a float4 or float8, also in an array, is hashed as 7fc00000 or 7ff8000000000000, whatever
+//     its bits: PostgreSQL has one NaN, and a table that is loaded by text COPY gets that one
+//     ('infinity' - 'infinity' is another on x86). Archived columns keep the bits.
 //
 // It guards against mistakes and decay, not against forgery.
 package digest

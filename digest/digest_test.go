@@ -30,6 +30,14 @@ func list(elem coltype.Kind) coltype.Column {
 	return coltype.Column{Type: coltype.Type{Kind: coltype.List, Wire: coltype.WireArray, Elem: &coltype.Type{Kind: elem}}}
 }
 
+// floats is a text column, a float4, a float8, and a text column.
+func floats() []coltype.Column {
+	cols := scalar(4)
+	cols[1].Type = coltype.Type{Kind: coltype.Float32, Wire: coltype.WireFloat4}
+	cols[2].Type = coltype.Type{Kind: coltype.Float64, Wire: coltype.WireFloat8}
+	return cols
+}
+
 // around is a text column, the array column, and a text column.
 func around(c coltype.Column) []coltype.Column {
 	cols := scalar(3)
@@ -65,7 +73,10 @@ func TestVectors(t *testing.T) {
 		{"float8[] {{NaN,1}}", []coltype.Column{list(coltype.Float64)}, []string{"00000034 00000002 00000000 000002bd 00000001 00000001 00000002 00000001 00000008 7ff8000000000000 00000008 3ff0000000000000"}, "xxh3-128:522832037b42a2e27f8ebdd23c65c84e:1"},
 		{"float8[] {{-NaN,1}}", []coltype.Column{list(coltype.Float64)}, []string{"00000034 00000002 00000000 000002bd 00000001 00000001 00000002 00000001 00000008 fff8000000000001 00000008 3ff0000000000000"}, "xxh3-128:522832037b42a2e27f8ebdd23c65c84e:1"},
 		{"float4[] [0:0]={-NaN}", []coltype.Column{list(coltype.Float32)}, []string{"0000001c 00000001 00000000 000002bc 00000001 00000000 00000004 ffc00000"}, "xxh3-128:49284f46816fe910fb3147a83cba00db:1"},
-		{"float8[] {-NaN}: a typed array keeps its bits", []coltype.Column{list(coltype.Float64)}, []string{"00000020 00000001 00000000 000002bd 00000001 00000001 00000008 fff8000000000000"}, "xxh3-128:573adcd81373cc06dda0d306b60e3678:1"},
+		{"float8[] {-NaN}", []coltype.Column{list(coltype.Float64)}, []string{"00000020 00000001 00000000 000002bd 00000001 00000001 00000008 fff8000000000000"}, "xxh3-128:749b9fdb7e108cf1285f6509905bb2bd:1"},
+		{"float4 NaN, float8 NaN", floats(), []string{k + "00000004 7fc00000 00000008 7ff8000000000000" + z}, "xxh3-128:98cb7d2a79f4fef0635fa3ddaa743543:1"},
+		{"float4 -NaN, float8 NaN with payload", floats(), []string{k + "00000004 ffc00000 00000008 7ff0000000000001" + z}, "xxh3-128:98cb7d2a79f4fef0635fa3ddaa743543:1"},
+		{"float4 1.5, NULL", floats(), []string{k + "00000004 3fc00000 ffffffff" + z}, "xxh3-128:f8cf751131f725a7e1b1d380b53b6821:1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := NewHasher(c.cols)

@@ -14,33 +14,35 @@ import (
 type Hasher struct {
 	Digest Digest
 
-	arrays  []array // array columns, ascending
+	changed []column // those whose bytes may not be hashed as they are, ascending
 	scratch []byte
 }
 
-// array is one array column of the tuple.
-type array struct {
-	column int
-	float  int // width of a float element, else 0
+// column is an array column, a float column, or both.
+type column struct {
+	index int
+	array bool
+	float int // width of a float or a float element, else 0
 }
 
 // NewHasher is a hasher for tuples with these columns in this order.
 func NewHasher(cols []coltype.Column) *Hasher {
 	h := &Hasher{}
 	for i, c := range cols {
-		if c.Type.Kind != coltype.List {
-			continue
+		t := c.Type
+		out := column{index: i, array: t.Kind == coltype.List}
+		if out.array && t.Elem != nil {
+			t = *t.Elem
 		}
-		a := array{column: i}
-		if c.Type.Elem != nil {
-			switch c.Type.Elem.Kind {
-			case coltype.Float32:
-				a.float = 4
-			case coltype.Float64:
-				a.float = 8
-			}
+		switch t.Kind {
+		case coltype.Float32:
+			out.float = 4
+		case coltype.Float64:
+			out.float = 8
 		}
-		h.arrays = append(h.arrays, a)
+		if out.array || out.float > 0 {
+			h.changed = append(h.changed, out)
+		}
 	}
 	return h
 }
@@ -49,7 +51,7 @@ func NewHasher(cols []coltype.Column) *Hasher {
 // field an int32 length (-1 for NULL) and the bytes. The tuple must be well formed; one that is
 // not panics with an index out of range at the worst and is the caller's fault.
 func (h *Hasher) Tuple(fields []byte) {
-	if len(h.arrays) > 0 {
+	if len(h.changed) > 0 {
 		fields = h.normalise(fields)
 	}
 	sum := xxh3.Hash128(fields)
@@ -62,25 +64,34 @@ func (h *Hasher) Tuple(fields []byte) {
 // arrayHead is the shortest array value: int32 dimensions, int32 null flag, uint32 element OID.
 const arrayHead = 12
 
-// normalise copies the tuple to the scratch buffer without what is not hashed of its arrays.
+// normalise is the tuple as it is hashed: itself, or a copy in the scratch buffer without what is not
+// hashed of its arrays, and with one NaN.
 func (h *Hasher) normalise(fields []byte) []byte {
 	out := h.scratch[:0]
-	pos, kept, column := 0, 0, 0 // fields[kept:pos] is not copied yet
-	for _, a := range h.arrays {
-		for ; column < a.column; column++ {
+	pos, kept, index := 0, 0, 0 // fields[kept:pos] is not copied yet
+	for _, c := range h.changed {
+		for ; index < c.index; index++ {
 			pos = next(fields, pos)
 		}
-		end := next(fields, pos)
-		column++
-		if value := pos + 4; end >= value+arrayHead {
+		value, end := pos+4, next(fields, pos)
+		index++
+		pos = end
+		switch {
+		case c.array && end >= value+arrayHead:
 			out = append(out, fields[kept:value+4]...)
 			kept = value + arrayHead
-			if a.float > 0 && exactText(fields[value:end]) {
-				out = appendNaNs(out, fields[value:end], a.float)
+			if c.float > 0 {
+				out = appendElements(out, fields[value:end], c.float)
 				kept = end
 			}
+		case !c.array && isNaN(fields[value:end], c.float):
+			out = append(out, fields[kept:value]...)
+			out = append(out, canonical(c.float)...)
+			kept = end
 		}
-		pos = end
+	}
+	if kept == 0 {
+		return fields
 	}
 	out = append(out, fields[kept:]...)
 	h.scratch = out
@@ -93,30 +104,42 @@ func next(fields []byte, pos int) int {
 	return pos + 4 + max(n, 0)
 }
 
-// exactText tells whether the array value has several dimensions, or a lower bound other than 1.
-func exactText(value []byte) bool {
-	dims := binary.BigEndian.Uint32(value)
-	return dims > 1 || dims == 1 && binary.BigEndian.Uint32(value[16:]) != 1
-}
-
-// appendNaNs appends the array value after its head with every NaN in its canonical form.
-func appendNaNs(out, value []byte, width int) []byte {
+// appendElements appends an array of floats after its head, every NaN in its canonical form.
+func appendElements(out, value []byte, width int) []byte {
 	pos := arrayHead + 8*int(binary.BigEndian.Uint32(value))
 	out = append(out, value[arrayHead:pos]...)
 	for pos < len(value) {
 		end := next(value, pos)
-		out = append(out, value[pos:end]...)
-		switch elem := value[pos+4 : end]; {
-		case width == 4 && len(elem) == 4:
-			if f := math.Float32frombits(binary.BigEndian.Uint32(elem)); f != f {
-				binary.BigEndian.PutUint32(out[len(out)-4:], 0x7fc00000)
-			}
-		case width == 8 && len(elem) == 8:
-			if f := math.Float64frombits(binary.BigEndian.Uint64(elem)); f != f {
-				binary.BigEndian.PutUint64(out[len(out)-8:], 0x7ff8000000000000)
-			}
+		if isNaN(value[pos+4:end], width) {
+			out = append(out, value[pos:pos+4]...)
+			out = append(out, canonical(width)...)
+		} else {
+			out = append(out, value[pos:end]...)
 		}
 		pos = end
 	}
 	return out
+}
+
+// isNaN tells whether v is a float of that width, and a NaN.
+func isNaN(v []byte, width int) bool {
+	switch {
+	case len(v) != width:
+		return false
+	case width == 4:
+		f := math.Float32frombits(binary.BigEndian.Uint32(v))
+		return f != f
+	case width == 8:
+		f := math.Float64frombits(binary.BigEndian.Uint64(v))
+		return f != f
+	}
+	return false
+}
+
+// canonical is the NaN that float4in and float8in give.
+func canonical(width int) string {
+	if width == 4 {
+		return "\x7f\xc0\x00\x00"
+	}
+	return "\x7f\xf8\x00\x00\x00\x00\x00\x00"
 }

@@ -216,7 +216,7 @@ func appendExactValue(dst []byte, t coltype.Type, text []byte) ([]byte, error) {
 		return be.AppendUint64(dst, uint64(v.I)), nil
 	case coltype.WireFloat4:
 		if v.F != v.F {
-			return be.AppendUint32(dst, 0x7fc00000), nil // the NaN of float4in, and of the digest
+			return be.AppendUint32(dst, 0x7fc00000), nil // the NaN of float4in, and the digest's
 		}
 		return be.AppendUint32(dst, math.Float32bits(float32(v.F))), nil
 	case coltype.WireFloat8:

@@ -157,6 +157,7 @@ var binaryColumns = []testColumn{
 	{"time(0)", "time(0)", lit("00:00", "23:59:59.999999", "12:34:56.7")},
 	{"timestamp", "timestamp", lit("1970-01-01", "2000-01-01", "4714-11-24 00:00 BC", "294276-12-31 23:59:59.999999", "294247-01-10 04:00:54.775807", "294247-01-10 04:00:54.775808", "infinity", "-infinity", "2024-02-29 12:00:00.5")},
 	{"timestamptz", "timestamptz", lit("1970-01-01+00", "4714-11-24 00:00+00 BC", "294276-12-31 23:59:59.999999+00", "294247-01-10 04:00:54.775808+00", "infinity", "-infinity", "2024-02-29 12:00:00.5+05:30")},
+	{"citext", "public.citext", lit("Ab", "aB")},
 	{"mood", "public.mood", lit("sad", "very happy", `we"ird,`)},
 	{"dint", "public.dint", lit("1", "99")},
 	{"dnum", "public.dnum", lit("1.50", "NaN")},
@@ -192,6 +193,9 @@ var textColumns = []testColumn{
 	{"int4", "int4", lit("1")},
 	{"text", "text", lit("a\tb\\\n", `\N`)},
 	{"bytea", "bytea", lit(`\x005c`)},
+	{"float4", "float4", []string{"'infinity'::float4 - 'infinity'::float4", "1"}},
+	{"float8", "float8", []string{"'infinity'::float8 - 'infinity'::float8", "1"}},
+	{"float8[]", "float8[]", []string{"ARRAY[1, 'infinity'::float8 - 'infinity'::float8]"}},
 	{"timetz", "timetz", lit("12:00+05:30", "24:00-15:59")},
 	{"interval", "interval", lit("0", "1 year -2 mons 3 days -04:05:06.789", "178000000 years")},
 	{"money", "money", lit("12.34", "-92233720368547758.08")},
@@ -319,8 +323,8 @@ func survives(t *testing.T, db *pgtest.DB, table string) (coltype.Schema, []arro
 			}
 		}
 		_, loaded := decodeAll(t, s, db.CopyOut(t, `SELECT `+selected+` FROM public.`+copied+` AS "T a"`), DecodeOptions{})
-		if way == "binary" && loaded != want {
-			t.Errorf("digest of the table loaded by binary COPY is %v, want %v", loaded, want)
+		if loaded != want {
+			t.Errorf("digest of the table loaded by %s COPY is %v, want %v", way, loaded, want)
 		}
 	}
 	return s, whole
@@ -402,7 +406,7 @@ func TestOracleNeedsText(t *testing.T) {
 		db.Exec(t, `CREATE TABLE public.`+name+` (`+quote(c.name)+` `+c.typ+`)`)
 		want := true
 		switch c.typ {
-		case "int4", "text", "bytea", "public.citext", "jsonb[]", "date", "time[]":
+		case "int4", "text", "bytea", "float4", "float8", "float8[]", "public.citext", "jsonb[]", "date", "time[]":
 			want = false
 		}
 		if got := NeedsText(schemaOf(t, db, name)); got != want {
