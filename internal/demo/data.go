@@ -39,7 +39,7 @@ SELECT at, 1 + (i * 7919) %% 10000, round((1 + 9999 * random() * random())::nume
 	CASE WHEN i %% 5 > 0 THEN ARRAY['t' || i %% 9, 'region-' || i %% 20] END,
 	i %% 10 = 0, at::date + 1, CASE WHEN i %% 3 = 0 THEN decode(md5((-i)::text), 'hex') END,
 	CASE WHEN i %% 6 = 0 THEN 'order ' || i END
-FROM (SELECT i, '2024-01-01'::timestamptz + (i * interval '91 days' / %[1]d) AS at FROM generate_series(0, %[1]d - 1) i) s;`
+FROM (SELECT i, '2024-01-01'::timestamptz + (i * interval '91 days' / %[1]d) AS at FROM generate_series(0, %[1]d::bigint - 1) i) s;`
 
 // fingerprint is count and hash of every partition's rows as text.
 const fingerprint = `SELECT tableoid::pg_catalog.regclass::text AS partition, count(*) AS rows, sum(hashtextextended(t::text, 0)) AS sum

@@ -212,7 +212,8 @@ func (d *demo) command(result any, name string, args ...string) error {
 
 func (d *demo) serve() error {
 	title("queryd: the archive over HTTP, without a restore")
-	d.queryd = exec.Command(filepath.Join(d.bin, "queryd"), "--listen", "127.0.0.1:0", "--warehouse", d.warehouse, "--log-level", "error")
+	d.queryd = exec.Command(filepath.Join(d.bin, "queryd"), "--listen", "127.0.0.1:0", "--warehouse", d.warehouse, "--quiet")
+	d.queryd.Stderr = os.Stderr
 	out, err := d.queryd.StdoutPipe()
 	if err != nil {
 		return err
