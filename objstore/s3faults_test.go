@@ -308,22 +308,47 @@ func TestCreateWithLostAnswer(t *testing.T) {
 func TestPutWithLostAnswer(t *testing.T) {
 	p, s := startProxy(t, objstore.Options{})
 	want := content(20 << 20)
-	lost := false
-	p.set(nil, func(_ int, r *http.Response) error {
-		if r.Request.Method == http.MethodPost && r.Request.URL.Query().Has("uploadId") && !lost {
-			lost = true
-			io.Copy(io.Discard, r.Body) // by then the parts are joined
-			return errors.New("the answer is lost")
+	completion := func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploadId") }
+	for _, test := range []struct {
+		name string
+		gone bool // the store has forgotten the upload by the next attempt
+	}{{"upload still known", false}, {"upload gone", true}} {
+		attempts := 0
+		p.set(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+			if !completion(r) {
+				return false
+			}
+			if attempts++; attempts == 1 || !test.gone {
+				return false
+			}
+			answerError(w, http.StatusNotFound, "NoSuchUpload")
+			return true
+		}, func(_ int, r *http.Response) error {
+			if completion(r.Request) && attempts == 1 {
+				io.Copy(io.Discard, r.Body) // by then the parts are joined
+				return errors.New("the answer is lost")
+			}
+			return nil
+		})
+		o, err := s.Put(t.Context(), "k", bytes.NewReader(want))
+		if err != nil || o.Size != int64(len(want)) || o.ETag == "" {
+			t.Errorf("%s: Put whose last answer was lost: %+v, %v", test.name, o, err)
 		}
-		return nil
-	})
-	o, err := s.Put(t.Context(), "k", bytes.NewReader(want))
-	if err != nil || o.Size != int64(len(want)) || o.ETag == "" {
-		t.Errorf("Put whose last answer was lost: %+v, %v", o, err)
+		if attempts != 2 {
+			t.Errorf("%s: %d completions were asked, want 2", test.name, attempts)
+		}
 	}
-	if !lost {
-		t.Error("no answer was lost")
+	// Where the object is not there, the upload is gone for another reason.
+	p.set(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		if completion(r) {
+			answerError(w, http.StatusNotFound, "NoSuchUpload")
+		}
+		return completion(r)
+	}, nil)
+	if _, err := s.Put(t.Context(), "k", bytes.NewReader(make([]byte, 9<<20))); err == nil || errors.Is(err, objstore.ErrNotExist) {
+		t.Errorf("Put whose upload was aborted by another: %v, want an error that is not ErrNotExist", err)
 	}
+	p.set(nil, nil)
 	if got, err := readAll(t, s, "k"); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("read back %d bytes, %v", len(got), err)
 	}
