@@ -93,7 +93,11 @@ func (s *Server) Database(tb testing.TB) *DB {
 	var b [6]byte
 	rand.Read(b[:])
 	name := "t_" + hex.EncodeToString(b[:])
-	s.admin(tb, "CREATE DATABASE "+name)
+	strategy := ""
+	if s.Major >= 15 {
+		strategy = " STRATEGY file_copy" // ten times as fast as going through the log, on a server without fsync
+	}
+	s.admin(tb, "CREATE DATABASE "+name+strategy)
 	db := &DB{DSN: s.DSN(name), Name: name, Server: s}
 	tb.Cleanup(func() {
 		if db.conn != nil {
