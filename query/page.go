@@ -13,10 +13,11 @@ import (
 )
 
 // Rows are read in chunks so that a wide row group does not stand in memory at once: chunkBytes of the
-// file, but never fewer than chunkRows, one page of the usual layout.
+// file, but never fewer than leastRows. A query that may stop early begins with firstRows, one page of the usual layout.
 const (
 	chunkBytes = 32 << 20
-	chunkRows  = 20_480
+	leastRows  = 256
+	firstRows  = 20_480
 )
 
 // chunk is the number of rows of row group rg to read at once.
@@ -25,7 +26,7 @@ func chunk(f *parquetio.File, rg int) int64 {
 	if bytes <= chunkBytes {
 		return max(rows, 1)
 	}
-	return max(int64(float64(rows)*chunkBytes/float64(bytes)), min(chunkRows, rows), 1)
+	return max(int64(float64(rows)*chunkBytes/float64(bytes)), min(leastRows, rows), 1)
 }
 
 // selection is the matching rows of a unit.
@@ -69,7 +70,7 @@ func (s *scan) evaluate(ctx context.Context, u unit) (selection, error) {
 	var sel selection
 	most := chunk(u.file, u.rg)
 	if s.count == CountNone {
-		most = min(most, chunkRows)
+		most = min(most, firstRows)
 	}
 	read := false
 	for len(pieces) > 0 {

@@ -154,6 +154,9 @@ type Pruning struct {
 // Query answers r.
 func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 	start := time.Now()
+	if err := e.check(r); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, e.opt.Timeout)
 	defer cancel()
 	select {
@@ -161,10 +164,6 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 		defer func() { <-e.slots }()
 	case <-ctx.Done():
 		return nil, e.failed(ctx, r.Path, ctx.Err())
-	}
-
-	if err := e.check(r); err != nil {
-		return nil, err
 	}
 	t, err := e.open(ctx, r.Path)
 	if err != nil {

@@ -281,7 +281,8 @@ func (s *scan) openFile(ctx context.Context, part *partition, pf iceberg.PlanFil
 func (s *scan) guarded(u unit, f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.cancel(&Error{Code: Internal, Msg: fmt.Sprintf("read %s: %v\n%s", u.pf.Location, p, debug.Stack())})
+			s.cancel(&Error{Code: Internal, Msg: "read " + u.pf.Location + ": the query failed and no rows were returned",
+				Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
 		}
 	}()
 	f()

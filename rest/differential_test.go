@@ -99,7 +99,7 @@ func copied(t *testing.T, db *pgtest.DB) (w *querytest.Warehouse, cols []coltype
 // TestDifferential: random predicates over a table of every typed kind with NULLs give the same ids through the HTTP
 // endpoint as in PostgreSQL; what one refuses the other refuses. FROSTLINE_SEED repeats a run.
 func TestDifferential(t *testing.T) {
-	const predicates, rows = 2000, 1200
+	const predicates, rows = 2000, 800
 	seed := rand.Uint64()
 	if s := os.Getenv("FROSTLINE_SEED"); s != "" {
 		var err error

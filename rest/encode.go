@@ -106,8 +106,8 @@ func (e *encoder) appendTail(buf []byte) []byte {
 		buf = appendString(append(buf, e.keys[j]...), c.Type.Iceberg())
 	}
 	buf = appendString(append(buf, `},"archivePath":`...), e.res.Path)
-	buf = strconv.AppendInt(append(buf, `,"snapshotId":`...), e.res.Snapshot, 10)
-	pruning, _ := json.Marshal(e.res.Pruning) // integers only: it cannot fail
+	buf = append(strconv.AppendInt(append(buf, `,"snapshotId":"`...), e.res.Snapshot, 10), '"') // more digits than a double holds
+	pruning, _ := json.Marshal(e.res.Pruning)                                                   // integers only: it cannot fail
 	buf = append(append(buf, `,"pruning":`...), pruning...)
 	return append(buf, "}\n"...)
 }

@@ -145,7 +145,7 @@ type metadata struct {
 	Columns    []column          `json:"columns"`
 	Properties map[string]string `json:"properties"`
 	ArchivedAt *string           `json:"archivedAt"`
-	Snapshot   int64             `json:"snapshotId"`
+	Snapshot   int64             `json:"snapshotId,string"`
 	Partitions []partition       `json:"partitions"`
 }
 

@@ -54,6 +54,9 @@ func asProblem(err error) problem {
 	if p.Status == 0 {
 		p = problem{Status: http.StatusInternalServerError, Code: string(query.Internal), Detail: "the server failed on this request"}
 	}
+	if p.Code == string(query.Internal) && p.Hint == "" {
+		p.Hint = "the server's log has the cause"
+	}
 	p.Type = "about:blank"
 	p.Title = http.StatusText(p.Status)
 	return p

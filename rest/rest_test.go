@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"frostline/objstore/faultstore"
 	"frostline/query"
 	"frostline/query/querytest"
 	"frostline/rest"
@@ -310,6 +311,75 @@ func TestMetrics(t *testing.T) {
 	}
 	if status, _, _ := a.do(t, "GET", "/readyz", ""); status != 200 {
 		t.Errorf("readyz: %d", status)
+	}
+}
+
+// A caller that leaves ends its query.
+func TestCallerLeaves(t *testing.T) {
+	w := querytest.Events(t)
+	reading := make(chan string, 100)
+	slow := faultstore.Wrap(w.Store, faultstore.Rule{Op: faultstore.ReadRanges, Kind: faultstore.Slow, Delay: time.Minute, Do: func(key string) { reading <- key }})
+	log := &logged{}
+	s := httptest.NewServer(rest.New(query.New(w.Catalog, slow, query.Options{}), rest.Options{Log: slog.New(slog.NewJSONHandler(log, nil))}).Handler())
+	defer s.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	req, err := http.NewRequestWithContext(ctx, "POST", s.URL+"/api/v1/archives/query",
+		strings.NewReader(`{"archivePath":"`+w.Store.Root()+`/public/events","filterExpression":"even IS NOT NULL"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		<-reading
+		cancel()
+	}()
+	if res, err := http.DefaultClient.Do(req); err == nil {
+		t.Fatalf("answered %d", res.StatusCode)
+	}
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		res, err := http.Get(s.URL + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(body), `archive_query_count{outcome="canceled"} 1`) {
+			break
+		}
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("the query goes on: %s", log.String())
+		}
+	}
+}
+
+// A body that does not come is not waited for, and one that came does not limit the query's time.
+func TestSlowBody(t *testing.T) {
+	w := querytest.Events(t)
+	slow := faultstore.Wrap(w.Store, faultstore.Rule{Op: faultstore.ReadRanges, Kind: faultstore.Slow, Nth: 1, Delay: 600 * time.Millisecond})
+	s := httptest.NewServer(rest.New(query.New(w.Catalog, slow, query.Options{}), rest.Options{ReadTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler)}).Handler())
+	defer s.Close()
+	body, send := io.Pipe()
+	defer send.Close()
+	start := time.Now()
+	if res, err := http.Post(s.URL+"/api/v1/archives/query", "application/json", body); err == nil {
+		defer res.Body.Close()
+		if res.StatusCode != 400 {
+			t.Errorf("answered %d", res.StatusCode)
+		}
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("waited %v for the body", took)
+	}
+	res, err := http.Post(s.URL+"/api/v1/archives/query", "application/json",
+		strings.NewReader(`{"archivePath":"`+w.Store.Root()+`/public/events","filterExpression":"even IS NOT NULL"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != 200 {
+		t.Errorf("a query longer than the body's limit: %d", res.StatusCode)
 	}
 }
 
