@@ -158,6 +158,20 @@ func fillEqual(v *view, want []byte, t []uint64) {
 	}
 }
 
+func fillPrefix(v *view, want []byte, t []uint64) {
+	n := int32(len(want))
+	for w := range t {
+		var word uint64
+		off := v.off[w*64 : min(w*64+65, v.rows+1)]
+		for i := 0; i+1 < len(off); i++ {
+			if off[i+1]-off[i] >= n && string(v.data[off[i]:off[i]+n]) == string(want) {
+				word |= 1 << (i & 63)
+			}
+		}
+		t[w] = word
+	}
+}
+
 // fillContains searches the rows' bytes as one text.
 func fillContains(v *view, want []byte, t []uint64) {
 	fillBits(t, false)
@@ -205,11 +219,8 @@ func (m enumMatch) fill(arr arrow.Array, active, t []uint64) error {
 		return err
 	}
 	eachBit(active, t, v.rows, func(i int) bool {
-		if arr.IsNull(i) {
-			return false
-		}
 		ok, known := m.test.labels[string(v.at(i))]
-		if !known {
+		if !known && !arr.IsNull(i) {
 			err = fmt.Errorf("the value %q is not a label of the enum, so that it has no place in its order", v.at(i))
 		}
 		return ok

@@ -13,9 +13,9 @@ const (
 	opaque  class = iota // no comparison: IS NULL only
 	unknown              // a quoted literal or NULL before it is resolved
 	boolean
-	int2
-	int4
-	int8
+	smallint
+	integer
+	bigint
 	oid
 	float4
 	float8
@@ -35,9 +35,9 @@ const (
 // plain are the types without modifiers: a literal is not rounded or cut to the column's.
 var plain = map[class]coltype.Type{
 	boolean:     {Kind: coltype.Bool, Wire: coltype.WireBool, Base: "bool", Name: "boolean"},
-	int2:        {Kind: coltype.Int32, Wire: coltype.WireInt2, Base: "int2", Name: "smallint"},
-	int4:        {Kind: coltype.Int32, Wire: coltype.WireInt4, Base: "int4", Name: "integer"},
-	int8:        {Kind: coltype.Int64, Wire: coltype.WireInt8, Base: "int8", Name: "bigint"},
+	smallint:    {Kind: coltype.Int32, Wire: coltype.WireInt2, Base: "int2", Name: "smallint"},
+	integer:     {Kind: coltype.Int32, Wire: coltype.WireInt4, Base: "int4", Name: "integer"},
+	bigint:      {Kind: coltype.Int64, Wire: coltype.WireInt8, Base: "int8", Name: "bigint"},
 	oid:         {Kind: coltype.Int64, Wire: coltype.WireOID, Base: "oid", Name: "oid"},
 	float4:      {Kind: coltype.Float32, Wire: coltype.WireFloat4, Base: "float4", Name: "real"},
 	float8:      {Kind: coltype.Float64, Wire: coltype.WireFloat8, Base: "float8", Name: "double precision"},
@@ -67,11 +67,11 @@ func classOf(t coltype.Type) class {
 	case coltype.WireBool:
 		return boolean
 	case coltype.WireInt2:
-		return int2
+		return smallint
 	case coltype.WireInt4:
-		return int4
+		return integer
 	case coltype.WireInt8:
-		return int8
+		return bigint
 	case coltype.WireOID:
 		return oid
 	case coltype.WireFloat4:
@@ -107,9 +107,9 @@ func classOf(t coltype.Type) class {
 	return opaque
 }
 
-func (c class) isNumber() bool { return c >= int2 && c <= numeric }
+func (c class) isNumber() bool { return c >= smallint && c <= numeric }
 
-func (c class) isInt() bool { return c == int2 || c == int4 || c == int8 }
+func (c class) isInt() bool { return c == smallint || c == integer || c == bigint }
 
 func (c class) isFloat() bool { return c == float4 || c == float8 }
 
@@ -146,14 +146,14 @@ func (c class) category() string {
 
 // casts tells whether from becomes to implicitly (pg_cast.castcontext i).
 func casts(from, to class) bool {
-	rank := map[class]int{int2: 1, int4: 2, int8: 3, numeric: 4, float4: 5, float8: 6, date: 11, timestamp: 12, timestamptz: 13}
+	rank := map[class]int{smallint: 1, integer: 2, bigint: 3, numeric: 4, float4: 5, float8: 6, date: 11, timestamp: 12, timestamptz: 13}
 	switch {
 	case from == to:
 		return true
 	case to == oid:
 		return from.isInt()
 	case from == oid:
-		return to == int8
+		return to == bigint
 	}
 	f, t := rank[from], rank[to]
 	return f > 0 && t > 0 && f/10 == t/10 && f < t

@@ -9,6 +9,7 @@ const (
 	precOr = iota + 1
 	precAnd
 	precNot
+	precDistinct // nothing may follow it without parentheses
 	precIs
 	precCompare
 	precTest // LIKE, IN, BETWEEN
@@ -97,7 +98,7 @@ func (*not) prec() int      { return precNot }
 func (*and) prec() int      { return precAnd }
 func (*or) prec() int       { return precOr }
 func (*is) prec() int       { return precIs }
-func (*distinct) prec() int { return precIs }
+func (*distinct) prec() int { return precDistinct }
 func (*compare) prec() int  { return precCompare }
 func (*like) prec() int     { return precTest }
 func (*in) prec() int       { return precTest }

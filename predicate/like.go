@@ -127,9 +127,7 @@ func (p *pattern) match(s []byte) bool {
 
 func lowerBytes(s []byte) {
 	for i, c := range s {
-		if c >= 'A' && c <= 'Z' {
-			s[i] = c + 'a' - 'A'
-		}
+		s[i] = c | byte(bit(c-'A' < 26))<<5
 	}
 }
 
@@ -155,7 +153,7 @@ func (p *pattern) matchFolded(s []byte) bool {
 
 // walk matches any pattern, going back to the last % only.
 func (p *pattern) walk(s []byte) bool {
-	if !bytes.HasPrefix(s, p.prefix) {
+	if len(s) < len(p.prefix)+len(p.suffix) || !bytes.HasPrefix(s, p.prefix) || !bytes.HasSuffix(s, p.suffix) {
 		return false
 	}
 	at, i := 0, 0
@@ -165,7 +163,10 @@ func (p *pattern) walk(s []byte) bool {
 			switch x := &p.parts[i]; {
 			case x.kind == partAny:
 				i++
-				back, from = i, at
+				if from = p.jump(i, s, at); from < 0 {
+					return false
+				}
+				back, at = i, from
 				continue
 			case x.kind == partOne:
 				at += p.size(s[at:])
@@ -180,7 +181,9 @@ func (p *pattern) walk(s []byte) bool {
 		if back < 0 {
 			return false
 		}
-		from += p.size(s[from:])
+		if from = p.jump(back, s, from+p.size(s[from:])); from < 0 {
+			return false
+		}
 		at, i = from, back
 	}
 	for i < len(p.parts) && p.parts[i].kind == partAny {
@@ -189,10 +192,35 @@ func (p *pattern) walk(s []byte) bool {
 	return i == len(p.parts)
 }
 
-func (p *pattern) fill(v *view, active, t []uint64) {
+// jump is the first place from at where part i may begin; -1 is none.
+func (p *pattern) jump(i int, s []byte, at int) int {
 	switch {
-	case p.plain && !p.fold && p.any && len(p.middle) == 1 && len(p.prefix) == 0 && len(p.suffix) == 0 && v.off != nil:
+	case i == len(p.parts):
+		return len(s)
+	case p.parts[i].kind != partText:
+		return at
+	}
+	n := bytes.Index(s[at:], p.parts[i].text)
+	if n < 0 {
+		return -1
+	}
+	return at + n
+}
+
+func (p *pattern) fill(v *view, active, t []uint64) {
+	contains := p.plain && v.off != nil && len(p.middle) == 1 && len(p.prefix) == 0 && len(p.suffix) == 0
+	starts := p.plain && v.off != nil && p.any && len(p.middle) == 0 && len(p.suffix) == 0
+	switch {
+	case contains && p.fold:
+		from, end := v.off[0], v.off[v.rows]
+		lower := view{rows: v.rows, off: v.off, data: make([]byte, end)}
+		copy(lower.data[from:], v.data[from:end])
+		lowerBytes(lower.data[from:])
+		fillContains(&lower, p.middle[0], t)
+	case contains:
 		fillContains(v, p.middle[0], t)
+	case starts && !p.fold:
+		fillPrefix(v, p.prefix, t)
 	case p.fold:
 		var buf []byte
 		eachBit(active, t, v.rows, func(i int) bool {

@@ -25,8 +25,8 @@ func (b *binder) literal(l *literal) side {
 		s.value = b.parse(numeric, l.text, l.at)
 		s.class = numeric
 		if whole := !strings.ContainsAny(l.text, ".eE"); whole && s.value.Big.IsInt64() {
-			if s.class = int8; int64(int32(s.value.Big.Int64())) == s.value.Big.Int64() {
-				s.class = int4
+			if s.class = bigint; int64(int32(s.value.Big.Int64())) == s.value.Big.Int64() {
+				s.class = integer
 			}
 		}
 	case litDate, litTime, litTimestamp, litTimestampTZ:
@@ -152,7 +152,7 @@ func (b *binder) toOID(s side) *coltype.Value {
 		return s.value
 	}
 	n := s.value.Big.Int64()
-	if s.class == int8 && (n < 0 || n > math.MaxUint32) {
+	if s.class == bigint && (n < 0 || n > math.MaxUint32) {
 		panic(mismatch(s.at, "%s is out of range for type oid", s.lit))
 	}
 	return &coltype.Value{Kind: coltype.Int64, I: int64(uint32(n))}

@@ -153,7 +153,16 @@ func fillInts[T ~int32 | ~int64](m *intMatch, list []T, t []uint64) {
 			return d <= width && m.bits[d/64]>>(d%64)&1 != 0
 		})
 	case m.set != nil && len(m.set) <= 8:
-		fillWords(list, t, func(x T) bool { return slices.Contains(m.set, int64(x)) })
+		for w := range t {
+			var word uint64
+			chunk := list[w*64 : min(w*64+64, len(list))]
+			for _, want := range m.set {
+				for i, x := range chunk {
+					word |= bit(int64(x) == want) << (i & 63)
+				}
+			}
+			t[w] = word
+		}
 	case m.set != nil:
 		fillWords(list, t, func(x T) bool {
 			_, ok := slices.BinarySearch(m.set, int64(x))

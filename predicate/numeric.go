@@ -177,11 +177,11 @@ func (m *numericMatch) fill(arr arrow.Array, active, t []uint64) error {
 		return err
 	}
 	eachBit(active, t, v.rows, func(i int) bool {
-		if arr.IsNull(i) {
-			return false
-		}
 		d, ok := cut(v.at(i))
 		if !ok {
+			if arr.IsNull(i) {
+				return false
+			}
 			value, bad := coltype.ParseText(plain[numeric], string(v.at(i)))
 			if bad != nil {
 				err = bad

@@ -149,6 +149,9 @@ func (p *parser) is() Expr {
 		case "IS":
 			p.i++
 			x = p.isTest(x, t)
+			if n := p.tok(); x.prec() == precDistinct && (n.word == "IS" || n.word == "ISNULL" || n.word == "NOTNULL") {
+				panic(syntax(n.pos, "%s cannot follow IS DISTINCT FROM", n.word).hint("put the first condition in parentheses"))
+			}
 		default:
 			return x
 		}
