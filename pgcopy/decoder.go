@@ -288,7 +288,8 @@ func (d *Decoder) fill(need int) error {
 	d.pos, d.end = 0, d.end-d.pos
 	for empty := 0; d.end < need; {
 		if d.end == len(d.buf) {
-			bigger := make([]byte, max(readSize, 2*len(d.buf)))
+			// A tuple needs no more; and fields hold int32 offsets.
+			bigger := make([]byte, min(max(readSize, 2*len(d.buf)), maxTuple+readSize))
 			copy(bigger, d.buf[:d.end])
 			d.buf = bigger
 		}
