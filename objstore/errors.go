@@ -37,3 +37,9 @@ func classified(err error) bool {
 	var f *failure
 	return errors.As(err, &f) || errors.Is(err, ErrOutside)
 }
+
+// sourceFailure is the error of a Put to location whose data could not be read.
+func sourceFailure(location string, err error) error {
+	return &failure{op: "put", location: location, cause: err,
+		why: "the data to write ended in an error: " + err.Error()}
+}

@@ -130,7 +130,11 @@ func (s *fileStore) write(ctx context.Context, op, key string, r io.Reader, plac
 		return 0, s.failRoot(op, key, err)
 	}
 	defer root.Close()
-	temp, size, err := writeTemp(ctx, root, r)
+	source := &contextReader{ctx: ctx, r: r}
+	temp, size, err := writeTemp(ctx, root, source)
+	if source.err != nil {
+		return 0, sourceFailure(Location(s, key), source.err)
+	}
 	if err != nil {
 		return 0, s.fail(op, key, err)
 	}
@@ -177,7 +181,7 @@ func writeTemp(ctx context.Context, root *os.Root, r io.Reader) (temp string, si
 	if err != nil {
 		return "", 0, err
 	}
-	size, err = io.Copy(f, &contextReader{ctx, r})
+	size, err = io.Copy(f, r)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -235,17 +239,22 @@ func syncFolder(root *os.Root, dir string) error {
 	return f.Sync()
 }
 
-// contextReader ends with the error of ctx.
+// contextReader ends with the error of ctx, and keeps that of r.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader
+	err error // of r
 }
 
 func (c *contextReader) Read(p []byte) (int, error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return c.r.Read(p)
+	n, err := c.r.Read(p)
+	if err != nil && err != io.EOF && c.ctx.Err() == nil {
+		c.err = err
+	}
+	return n, err
 }
 
 func (s *fileStore) Delete(ctx context.Context, keys ...string) error {
@@ -349,8 +358,8 @@ func (s *fileStore) walk(ctx context.Context, root *os.Root, dir, prefix string,
 			}
 		case strings.HasPrefix(key, prefix):
 			info, err := root.Stat(key)
-			if missing(err) {
-				continue // removed meanwhile
+			if missing(err) || err != nil && e.Type()&fs.ModeSymlink != 0 {
+				continue // removed meanwhile, or a link that leads out of the warehouse
 			}
 			if err != nil {
 				return fail(err)

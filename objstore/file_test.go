@@ -177,6 +177,11 @@ func TestFileSymbolicLinksLeadNowhere(t *testing.T) {
 	if err := s.Delete(t.Context(), "folder/secret"); err == nil {
 		t.Error("Delete leads out of the warehouse")
 	}
+	for o, err := range s.List(t.Context(), "") {
+		if err != nil || o.Key != "k" {
+			t.Errorf("List gives %q, %v; want only k", o.Key, err)
+		}
+	}
 	if got := tree(t, outside); !slices.Equal(got, []string{"secret"}) {
 		t.Errorf("outside there is %q", got)
 	}

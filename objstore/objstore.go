@@ -3,8 +3,14 @@
 //
 // A Store is rooted at a warehouse ("s3://bucket/prefix" or "file:///dir"). Keys are relative to
 // the root, with slashes, never empty and never with empty, "." or ".." segments; another key is
-// ErrOutside. All methods may be called at once. A put is visible wholly or not at all; what a crash leaves behind is an
-// unfinished multipart upload (S3) or a temporary file that no listing shows (file).
+// ErrOutside. All methods may be called at once.
+//
+// A put is visible wholly or not at all. What a crash leaves behind is an unfinished multipart upload
+// (S3: a lifecycle rule AbortIncompleteMultipartUpload removes it) or a file of the folder .tmp, which no
+// listing shows and a write removes after a day (file).
+//
+// Uploads and whole reads from S3 are checked by CRC32. Ranged reads are checked for their length and
+// version only: what reads them has to check their content.
 package objstore
 
 import (

@@ -130,7 +130,7 @@ func (s *s3Store) Put(ctx context.Context, key string, r io.Reader) (Object, err
 	if err != nil {
 		return Object{}, err
 	}
-	source := &sourceReader{ctx: ctx, r: r, sum: crc32.NewIEEE()}
+	source := &sourceReader{contextReader: contextReader{ctx: ctx, r: r}, sum: crc32.NewIEEE()}
 	out, err := s.uploads.UploadObject(ctx, &transfermanager.UploadObjectInput{
 		Bucket:            &s.bucket,
 		Key:               name,
@@ -138,9 +138,8 @@ func (s *s3Store) Put(ctx context.Context, key string, r io.Reader) (Object, err
 		ChecksumAlgorithm: tmtypes.ChecksumAlgorithmCrc32,
 		ChecksumType:      tmtypes.ChecksumTypeFullObject,
 	})
-	if source.err != nil && ctx.Err() == nil {
-		return Object{}, &failure{op: "put", location: Location(s, key), cause: source.err,
-			why: "the data to write ended in an error: " + source.err.Error()}
+	if source.err != nil {
+		return Object{}, sourceFailure(Location(s, key), source.err)
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() == "NoSuchUpload" {
@@ -177,25 +176,17 @@ func (s *s3Store) completed(ctx context.Context, key string, name *string, sourc
 	return Object{Key: key, Size: source.size, ETag: aws.ToString(out.ETag)}, true
 }
 
-// sourceReader counts and sums what is read, keeps the error of r, and ends with ctx.
+// sourceReader counts and sums what is read.
 type sourceReader struct {
-	ctx  context.Context
-	r    io.Reader
+	contextReader
 	sum  hash.Hash32
 	size int64
-	err  error
 }
 
 func (c *sourceReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := c.r.Read(p)
+	n, err := c.contextReader.Read(p)
 	c.size += int64(n)
 	c.sum.Write(p[:n])
-	if err != nil && err != io.EOF {
-		c.err = err
-	}
 	return n, err
 }
 

@@ -135,6 +135,8 @@ func testFailedPut(t *testing.T, s objstore.Store) {
 			r := io.MultiReader(bytes.NewReader(make([]byte, after)), iotest.ErrReader(boom))
 			if _, err := s.Put(t.Context(), key, r); !errors.Is(err, boom) {
 				t.Errorf("Put whose data breaks after %d bytes: %v, want %v", after, err, boom)
+			} else if want := "put " + s.Root() + "/" + key + ": the data to write ended in an error: boom"; err.Error() != want {
+				t.Errorf("Put whose data breaks after %d bytes: %q, want %q", after, err, want)
 			}
 		}
 	}
