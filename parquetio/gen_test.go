@@ -22,7 +22,9 @@ func decimalType(p, s int) coltype.Type {
 	return coltype.Type{Kind: coltype.Decimal, Precision: p, Scale: s, Name: "numeric", Base: "numeric"}
 }
 
-func kindType(k coltype.Kind) coltype.Type { return coltype.Type{Kind: k, Name: k.String(), Base: k.String()} }
+func kindType(k coltype.Kind) coltype.Type {
+	return coltype.Type{Kind: k, Name: k.String(), Base: k.String()}
+}
 
 // allKinds has a column of every kind, in several shapes of data (see fill).
 func allKinds() coltype.Schema {
@@ -124,7 +126,7 @@ func fill(b array.Builder, t coltype.Type, rng *rand.Rand, few bool, nulls float
 	case *array.Date32Builder:
 		b.Append(arrow.Date32(n % 20000))
 	case *array.Time64Builder:
-		b.Append(arrow.Time64((n&math.MaxInt64) % 86400_000_000))
+		b.Append(arrow.Time64((n & math.MaxInt64) % 86400_000_000))
 	case *array.TimestampBuilder:
 		b.Append(arrow.Timestamp(n % (1 << 58)))
 	case *array.Float32Builder:
@@ -225,3 +227,5 @@ func sameRows(t testing.TB, what string, want arrow.RecordBatch, at int64, got a
 		}
 	}
 }
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }

@@ -140,7 +140,7 @@ func (f *File) Pages(ctx context.Context, rg int, c coltype.Column) (_ []Page, e
 			}
 			if !x.nullPages[i] {
 				b.Min, b.Max = boundPair(c.Type, leaf.elem, x.mins[i], x.maxs[i])
-			} else {
+			} else if x.nulls == nil || b.Nulls == rows { // writers without statistics mark all pages
 				b.Nulls, b.NaNs = rows, 0
 			}
 		}

@@ -113,7 +113,7 @@ func (f *File) check() error {
 				return corruptf("column %d of row group %d is in another file", i, g)
 			}
 			off, n := c.extent()
-			if off < 4 || n < 0 || n > f.size || off > f.size-n || c.values < 0 || c.dataOffset < off || c.dataOffset > off+n {
+			if off < 4 || n < 0 || n > f.size || off > f.size-n || c.values < 0 {
 				return corruptf("column %d of row group %d lies outside the file", i, g)
 			}
 			if !f.inside(c.offsetIndexOffset, c.offsetIndexLength) || !f.inside(c.columnIndexOffset, c.columnIndexLength) {
@@ -134,7 +134,7 @@ func (f *File) inside(off int64, n int32) bool {
 // extent is the byte range of a chunk, the dictionary page included.
 func (c *columnChunk) extent() (off, n int64) {
 	off = c.dataOffset
-	if c.dictOffset > 0 && c.dictOffset < off { // some writers put 0 or garbage there
+	if c.dictOffset > 0 && (c.dictOffset < off || off == 0) { // some writers put 0 or garbage there
 		off = c.dictOffset
 	}
 	return off, c.compressed
