@@ -314,3 +314,15 @@ func TestFloatEnds(t *testing.T) {
 		}
 	}
 }
+
+func TestLowerBytes(t *testing.T) {
+	all := make([]byte, 256+3)
+	for i := range all {
+		all[i] = byte(i)
+	}
+	want := []byte(lowerASCII(string(all)))
+	lowerBytes(all)
+	if string(all) != string(want) || all['A'] != 'a' || all['Z'] != 'z' || all['@'] != '@' || all['['] != '[' || all[0xC1] != 0xC1 || all[0xDA] != 0xDA {
+		t.Errorf("got %q", all)
+	}
+}

@@ -88,7 +88,8 @@ func splitKey(key string, cols []coltype.Column) (name, op string) {
 		}
 	}
 	// A known column with something behind it is a misspelt suffix, unless a column is nearer.
-	if near, d := nearest(key, names(cols)); near == "" || d > 1 {
+	const longest = 256 // bytes of a key that may hold a name, of 63 at most
+	if near, d := nearest(key, names(cols)); len(key) <= longest && (near == "" || d > 1) {
 		for i := len(key) - 1; i > 0; i-- {
 			if key[i] == '_' && indexOf(key[:i], cols) >= 0 {
 				panic(unknownSuffix(key, i))

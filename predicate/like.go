@@ -2,6 +2,7 @@ package predicate
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"unicode/utf8"
 )
@@ -125,7 +126,16 @@ func (p *pattern) match(s []byte) bool {
 	return p.matchFolded(s)
 }
 
+// lowerBytes folds A to Z in place, eight bytes at a time.
 func lowerBytes(s []byte) {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for len(s) >= 8 {
+		w := binary.LittleEndian.Uint64(s)
+		low := w &^ high // the top bit of a byte is set below when the sum reaches 0x80
+		upper := (low + (0x80-'A')*ones) &^ (low + (0x7f-'Z')*ones) &^ w & high
+		binary.LittleEndian.PutUint64(s, w|upper>>2)
+		s = s[8:]
+	}
 	for i, c := range s {
 		s[i] = c | byte(bit(c-'A' < 26))<<5
 	}

@@ -161,7 +161,7 @@ func TestAgainstPostgreSQL(t *testing.T) {
 	gen := predtest.New(r, o.schema.Columns)
 	refused, rows, wrong := 0, 0, 0
 	verdicts := map[predicate.Verdict]int{}
-	const n = 2500
+	const n = 2000
 	for range n {
 		text := gen.Predicate()
 		want, why := o.server(t, text)
