@@ -382,6 +382,36 @@ func TestSlowStore(t *testing.T) {
 	}
 }
 
+// A partition without rows is archived, has no files, and answers with none.
+func TestEmptyPartition(t *testing.T) {
+	w := querytest.New(t)
+	tab := w.Table(t, "s", "t", querytest.Columns(querytest.Col("id", coltype.Int64, coltype.WireInt8, "int8")), iceberg.PartitionSpec{})
+	e := engine(w, query.Options{})
+	if got, res := ids(t, e, query.Request{Path: w.Store.Root() + "/s/t", Limit: 10}); len(got) != 0 || res.Matched != 0 || !res.Counted {
+		t.Errorf("a table without partitions: %+v", res)
+	}
+	tab.Add(t, "p=1")
+	tab.Add(t, "p=2", querytest.File{Batches: []arrow.RecordBatch{tab.Rows(t, `{"id":5}`)}})
+	for path, want := range map[string][]int64{"/s/t": {5}, "/s/t/p=1": {}, "/s/t/p=2": {5}} {
+		if got, _ := ids(t, e, query.Request{Path: w.Store.Root() + path, Limit: 10}); !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", path, got, want)
+		}
+	}
+}
+
+// A commit is seen by the next query of an engine that has read the table before.
+func TestNewPartitionIsSeen(t *testing.T) {
+	w := querytest.New(t)
+	tab := w.Table(t, "s", "t", querytest.Columns(querytest.Col("id", coltype.Int64, coltype.WireInt8, "int8")), iceberg.PartitionSpec{})
+	e := engine(w, query.Options{})
+	for n := range int64(3) {
+		tab.Add(t, fmt.Sprintf("p=%d", n), querytest.File{Batches: []arrow.RecordBatch{tab.Rows(t, fmt.Sprintf(`{"id":%d}`, n))}})
+		if got, _ := ids(t, e, query.Request{Path: w.Store.Root() + "/s/t", Limit: 10}); !slices.Equal(got, seq(0, n+1, 1)) {
+			t.Errorf("after %d partitions: %v", n+1, got)
+		}
+	}
+}
+
 // Each failed read of a data file fails the query, with the class of the cause.
 func TestFailedReads(t *testing.T) {
 	w := querytest.New(t)

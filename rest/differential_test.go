@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -80,7 +81,7 @@ func copied(t *testing.T, db *pgtest.DB) (w *querytest.Warehouse, cols []coltype
 			f := querytest.File{Tuple: tuple, Options: parquetio.WriteOptions{RowGroupRows: 60, PageRows: 20}}
 			for {
 				b, err := d.Next()
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					break
 				}
 				if err != nil {

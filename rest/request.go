@@ -276,7 +276,7 @@ func decodeObject(body []byte) ([]member, error) {
 	if !ok {
 		return nil, bad("json", "", "send an object", "the request body is %s", kindOf(v))
 	}
-	if _, err := d.Token(); err != io.EOF {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, bad("json", "", "", "something follows the JSON object in the request body, at byte %d", d.InputOffset())
 	}
 	return obj, nil
