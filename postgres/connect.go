@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"slices"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -27,7 +30,8 @@ type Config struct {
 }
 
 // DB is a pool of connections with the pinned settings (DateStyle ISO, IntervalStyle postgres, TimeZone UTC, extra_float_digits
-// 3, bytea_output hex, lc_monetary C, search_path pg_catalog, client_encoding UTF8, xmloption content).
+// 3, bytea_output hex, lc_monetary C, search_path pg_catalog, client_encoding UTF8, xmloption content; row_security off, no
+// statement timeout).
 type DB struct {
 	LockTimeout  time.Duration // how long one attempt waits for a lock; default 2 s
 	LockAttempts int           // default 10: with pauses of 100 ms, doubled each time, about 50 s beside the waits
@@ -39,7 +43,9 @@ type DB struct {
 	pooled  bool // a pooler refused startup parameters: session state may not last, so transactions set their own
 }
 
-// pinned are the settings that decide what output functions print and what input functions accept. Digests rely on them.
+// pinned are the settings that decide what output functions print and what input functions accept, on which digests rely, and
+// those with which a role's or a database's own settings could end a long COPY or leave rows out of it: with row_security off a
+// policy that would hide rows is an error.
 var pinned = map[string]string{
 	"DateStyle":          "ISO, MDY",
 	"IntervalStyle":      "postgres",
@@ -50,6 +56,11 @@ var pinned = map[string]string{
 	"search_path":        "pg_catalog",
 	"client_encoding":    "UTF8",
 	"xmloption":          "content",
+
+	"row_security":                        "off",
+	"statement_timeout":                   "0",
+	"idle_in_transaction_session_timeout": "0",
+	"jit":                                 "off", // compiling a catalog query takes longer than running it
 }
 
 // maxConns bounds the pool unless the DSN has pool_max_conns.
@@ -98,6 +109,10 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 	cc := pc.ConnConfig
 	cc.DefaultQueryExecMode = pgx.QueryExecModeExec // a cached generic plan cannot prune partitions
 	cc.StatementCacheCapacity, cc.DescriptionCacheCapacity = 0, 0
+	// A COPY arrives in many small messages; larger reads save a third of the system calls.
+	cc.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		return pgproto3.NewFrontend(bufio.NewReaderSize(r, 256<<10), w)
+	}
 	if cc.RuntimeParams == nil {
 		cc.RuntimeParams = map[string]string{}
 	}

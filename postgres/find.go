@@ -306,6 +306,9 @@ func (db *DB) keyTypes(ctx context.Context, op string, t *Table) (map[string]key
 
 func (db *DB) checkValue(ctx context.Context, op string, c *coltype.Column, typ keyType, values ...string) error {
 	for _, v := range values {
+		if strings.ContainsRune(v, 0) {
+			return fmt.Errorf("%s: %w: column %q has type %s: the value holds a zero byte", op, ErrBadValue, c.Name, c.Type.Name)
+		}
 		_, err := db.QueryText(ctx, op, "SELECT "+Literal(v)+"::"+typ.Type)
 		if state := sqlState(err); strings.HasPrefix(state, "22") || strings.HasPrefix(state, "23") {
 			var said *serverError

@@ -124,6 +124,8 @@ func TestFindLeaf(t *testing.T) {
 		{name: "hostile names", table: "hostile", column: `My "Col"`, value: "-1", want: "hostile ;--'x"},
 		{name: "hostile names, other leaf", table: "hostile", column: `My "Col"`, value: "10", want: "ПАРТ"},
 		{name: "a hostile value", table: "hostile", column: `My "Col"`, value: "1'; DROP TABLE month; --", err: ErrBadValue},
+		{name: "a zero byte", table: "region", column: "r", value: "eu\x00", err: ErrBadValue, says: "zero byte"},
+		{name: "invalid UTF-8", table: "region", column: "r", value: "eu\xff", err: ErrBadValue, says: "invalid byte sequence"},
 		{name: "a longer value is not cut", table: "short", column: "c", value: "abcd", err: ErrNoPartition},
 		{name: "dates in lists, a day", table: "listday", column: "d", value: "2024-02-02", want: "listday_feb"},
 		{name: "dates in lists, a month", table: "listday", column: "d", value: "2024-01", want: "listday_jan"},

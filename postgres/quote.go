@@ -17,8 +17,7 @@ func (n Name) plain() string { return n.Schema + "." + n.Table }
 // Quote is the identifier quoted, always with quotes.
 func Quote(ident string) string { return `"` + strings.ReplaceAll(ident, `"`, `""`) + `"` }
 
-// Literal is the string as an SQL literal, safe with any standard_conforming_strings. Zero bytes, which no PostgreSQL
-// string can hold, are left out by the server's refusal, not here.
+// Literal is the string as an SQL literal, safe with any standard_conforming_strings.
 func Literal(s string) string {
 	quoted := "'" + strings.ReplaceAll(s, "'", "''") + "'"
 	if strings.Contains(s, `\`) {
