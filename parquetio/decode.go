@@ -20,7 +20,8 @@ type decodedPage struct {
 	bools  []byte
 	data   []byte
 	offs   []uint32
-	byDict bool // i32 holds indices of byte arrays
+	byDict bool // the values are the decoder's indices
+	null   bool // all levels are 0: every row is NULL, or an empty list that cannot be NULL
 }
 
 // decoder decodes the pages of one column chunk into one decodedPage that it uses again.
@@ -170,29 +171,49 @@ func cutLevels(b []byte, encoding int32) (levels, rest []byte, err error) {
 
 func (d *decoder) readLevels(rep, def []byte) error {
 	p := &d.page
+	maxDef := d.leaf.maxDef
+	run, uniform := singleRun(def, p.levels)
+	p.null = maxDef > 0 && uniform && run == 0
 	if d.leaf.maxRep > 0 {
 		p.reps = grow(p.reps, p.levels)
+		if r, ok := singleRun(rep, p.levels); !ok || r != 0 {
+			p.null = false
+		}
 		if err := decodeLevels(p.reps, rep, d.leaf.maxRep); err != nil {
 			return err
 		}
 	}
-	if d.leaf.maxDef > 0 {
-		d.defs = grow(d.defs, p.levels)
-		if err := decodeLevels(d.defs, def, d.leaf.maxDef); err != nil {
-			return err
-		}
-		n, top := 0, byte(d.leaf.maxDef)
-		for _, x := range d.defs {
-			if x == top {
-				n++
-			}
-		}
-		if n < p.levels || d.leaf.maxRep > 0 {
-			p.defs = d.defs
-		}
-		p.n = n
+	if maxDef == 0 || uniform && int(run) == maxDef && d.leaf.maxRep == 0 {
+		return nil // no NULL: the levels are not needed
 	}
+	d.defs = grow(d.defs, p.levels)
+	if err := decodeLevels(d.defs, def, maxDef); err != nil {
+		return err
+	}
+	if p.null {
+		p.n, p.defs = 0, d.defs
+		return nil
+	}
+	n, top := 0, byte(maxDef)
+	for _, x := range d.defs {
+		if x == top {
+			n++
+		}
+	}
+	if n < p.levels || d.leaf.maxRep > 0 {
+		p.defs = d.defs
+	}
+	p.n = n
 	return nil
+}
+
+// singleRun is the level of which src is one run of at least n.
+func singleRun(src []byte, n int) (level byte, ok bool) {
+	h, k := binary.Uvarint(src)
+	if k <= 0 || h&1 != 0 || h>>1 < uint64(n) || n == 0 || len(src) <= k {
+		return 0, false
+	}
+	return src[k], true
 }
 
 func (d *decoder) readValues(encoding int32, b []byte) error {

@@ -172,7 +172,7 @@ func (w *leafWriter) choose() error {
 	}
 	zipped := len(plain)
 	if len(plain) > 64 {
-		zipped = len(zstdEncoder().EncodeAll(plain, nil))
+		zipped = zippedSize(plain)
 	}
 	switch {
 	case w.o.Compatible || isText:
@@ -199,7 +199,7 @@ func (w *leafWriter) choose() error {
 	body := appendHybrid(nil, idx, width)
 	size := len(body)
 	if w.o.Compatible || isText {
-		size = min(size, len(zstdEncoder().EncodeAll(body, nil)))
+		size = min(size, zippedSize(body))
 	}
 	if float64(size)+share*float64(d.size) <= 1.1*float64(best) {
 		w.dict = newDict()
@@ -208,6 +208,15 @@ func (w *leafWriter) choose() error {
 		}
 	}
 	return nil
+}
+
+// zippedSize estimates what zstd makes of b from its first bytes.
+func zippedSize(b []byte) int {
+	const sample = 64 << 10
+	if len(b) <= sample {
+		return len(zstdEncoder().EncodeAll(b, nil))
+	}
+	return len(zstdEncoder().EncodeAll(b[:sample], nil)) * (len(b) / 1024) / (sample / 1024)
 }
 
 // dictBytes is the dictionary page, nil when the chunk has none.

@@ -45,8 +45,13 @@ func (s *nestedSink) endRow(valid bool) {
 }
 
 func (s *nestedSink) appendNulls(n int) {
-	for range n {
-		s.endRow(false)
+	s.rows += n
+	s.nulls += n
+	s.valid = growBits(s.valid, s.rows)
+	at := len(s.offs)
+	s.offs = appendZeros(s.offs, n)
+	for i := range s.offs[at:] {
+		s.offs[at+i] = int32(s.elems[0].rows)
 	}
 }
 
@@ -101,10 +106,13 @@ func (s *leafStream) load() error {
 	if p.rows < 0 {
 		return nil
 	}
-	rows := int64(0)
-	for _, r := range s.dec.page.reps {
-		if r == 0 {
-			rows++
+	rows := int64(s.dec.page.levels)
+	if !s.dec.page.null {
+		rows = 0
+		for _, r := range s.dec.page.reps {
+			if r == 0 {
+				rows++
+			}
 		}
 	}
 	if rows != p.rows || (s.dec.page.levels > 0 && s.dec.page.reps[0] != 0) {
@@ -141,12 +149,41 @@ func (c *nestedCursor) take(from, to int64) error {
 			}
 			c.row = lead.row // the pages between were not fetched
 		}
+		if n, err := c.nullRows(to - c.row); err != nil {
+			return err
+		} else if n > 0 {
+			if keep := c.row + n - max(c.row, from); keep > 0 {
+				c.sink.appendNulls(int(keep))
+			}
+			c.row += n
+			continue
+		}
 		if err := c.oneRow(c.row >= from); err != nil {
 			return err
 		}
 		c.row++
 	}
 	return nil
+}
+
+// nullRows passes over at most limit rows of pages that hold nothing but NULL, as those of the side
+// column do nearly always, and counts them.
+func (c *nestedCursor) nullRows(limit int64) (int64, error) {
+	n := limit
+	if c.col.outerDef == 0 { // level 0 is an empty list
+		return 0, nil
+	}
+	for _, s := range c.streams {
+		ok, err := s.more()
+		if err != nil || !ok || !s.dec.page.null {
+			return 0, err
+		}
+		n = min(n, int64(s.dec.page.levels-s.pos))
+	}
+	for _, s := range c.streams {
+		s.pos += int(n)
+	}
+	return n, nil
 }
 
 // oneRow reads the levels of one row from all streams, which must agree about its elements.

@@ -224,15 +224,41 @@ func (s *sink) appendBytes(d *decoder, from, to int) error {
 		}
 		return nil
 	}
-	dict := d.dict
-	for _, x := range d.idx[from:to] {
-		v := dict.data[dict.offs[x]:dict.offs[x+1]]
-		if len(s.data)+len(v) > math.MaxInt32 {
-			return errBatchBytes
-		}
-		s.data = append(s.data, v...)
-		s.offs = append(s.offs, int32(len(s.data)))
+	return s.appendFromDict(d.dict, d.idx[from:to])
+}
+
+// appendFromDict copies the values of a dictionary. Short ones are copied as 16 bytes at once: the
+// bytes behind a value are overwritten by the next.
+func (s *sink) appendFromDict(dict *decodedPage, idx []int32) error {
+	total := 0
+	for _, x := range idx {
+		total += int(dict.offs[x+1] - dict.offs[x])
 	}
+	pos := len(s.data)
+	if pos+total > math.MaxInt32 {
+		return errBatchBytes
+	}
+	if cap(s.data) < pos+total+16 {
+		data := make([]byte, pos, max(pos+total+16, 2*cap(s.data)))
+		copy(data, s.data)
+		s.data = data
+	}
+	out := s.data[:pos+total+16]
+	n := len(s.offs)
+	s.offs = appendZeros(s.offs, len(idx))
+	offs := s.offs[n:]
+	src := dict.data
+	for i, x := range idx {
+		a, b := int(dict.offs[x]), int(dict.offs[x+1])
+		if b-a <= 16 && a+16 <= len(src) {
+			*(*[16]byte)(out[pos:]) = *(*[16]byte)(src[a:])
+		} else {
+			copy(out[pos:], src[a:b])
+		}
+		pos += b - a
+		offs[i] = int32(pos)
+	}
+	s.data = out[:pos]
 	return nil
 }
 
