@@ -102,6 +102,37 @@ func TestCells(t *testing.T) {
 	}
 }
 
+// BenchmarkEncode encodes a result of 10 000 rows of the types that go through values.
+func BenchmarkEncode(b *testing.B) {
+	cols := []coltype.Column{
+		{Name: "id", FieldName: "id", Type: coltype.Type{Kind: coltype.Int64, Name: "bigint", Base: "int8"}},
+		{Name: "at", FieldName: "at", Type: coltype.Type{Kind: coltype.TimestampTZ, Name: "timestamptz", Base: "timestamptz"}},
+		{Name: "amount", FieldName: "amount", Type: coltype.Type{Kind: coltype.Decimal, Precision: 12, Scale: 2, Name: "numeric(12,2)", Base: "numeric"}},
+		{Name: "u", FieldName: "u", Type: coltype.Type{Kind: coltype.UUID, Name: "uuid", Base: "uuid"}},
+		{Name: "name", FieldName: "name", Type: coltype.Type{Kind: coltype.String, Name: "text", Base: "text"}},
+	}
+	row := `{"id":123456,"at":"2024-01-31 13:00:00.123456Z","amount":"1234.56","u":"7c9e6679-7425-40de-944b-e07fc1f90ae7","name":"somebody"}`
+	s := coltype.Schema{Columns: cols}
+	batch, _, err := array.RecordFromJSON(memory.DefaultAllocator, arrow.NewSchema(s.Arrow().Fields()[:len(cols)], nil),
+		strings.NewReader("["+strings.Repeat(row+",", 9999)+row+"]"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	res := &query.Result{Columns: cols, Batches: []arrow.RecordBatch{batch}}
+	defer res.Release()
+	for b.Loop() {
+		enc, err := newEncoder(res)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := 0
+		if err := enc.write(func(p []byte) error { n += len(p); return nil }); err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(int64(n))
+	}
+}
+
 func TestEncodeSpecialFloats(t *testing.T) {
 	for _, tt := range []struct {
 		f    float64

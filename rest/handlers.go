@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -183,5 +185,11 @@ func (s *Server) describe(c echo.Context, path string) error {
 		at := m.ArchivedAt.UTC().Format(time.RFC3339Nano)
 		out.ArchivedAt = &at
 	}
-	return c.JSON(http.StatusOK, out)
+	body := &bytes.Buffer{}
+	enc := json.NewEncoder(body)
+	enc.SetEscapeHTML(false) // "list<string>" as it is
+	if err := enc.Encode(out); err != nil {
+		return err
+	}
+	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, body.Bytes())
 }
