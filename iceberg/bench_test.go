@@ -44,6 +44,9 @@ func BenchmarkPlan(b *testing.B) {
 		})
 	}
 	warm := NewCatalog(store)
+	if _, err := warm.Plan(ctx, tbl, 0); err != nil {
+		b.Fatal(err)
+	}
 	run("warm", func() *Catalog { return warm })
 	run("cold", func() *Catalog { return NewCatalog(store) })
 	run("newsnapshot", func() *Catalog {

@@ -136,7 +136,7 @@ func evolved(t *Table, cols []coltype.Column, props map[string]string) ([]byte, 
 		return nil, err
 	}
 	assignIDs(&s, t.meta.LastColumnID())
-	old := t.meta.CurrentSchema()
+	old := t.sc
 	sc, err := icebergSchema(old.ID, s)
 	if err != nil {
 		return nil, err

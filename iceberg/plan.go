@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,8 +21,8 @@ import (
 // prunes. ErrNoSnapshot; ErrCorrupt for metadata that cannot be read, and for a snapshot with delete files, which this
 // program does not write and does not apply.
 func (c *Catalog) Plan(ctx context.Context, t *Table, snapshotID int64) ([]PlanPartition, error) {
-	snap := t.meta.CurrentSnapshot()
-	if snapshotID != 0 {
+	snap := t.current
+	if snapshotID != 0 && snapshotID != t.SnapshotID() {
 		snap = t.meta.SnapshotByID(snapshotID)
 		if snap == nil {
 			return nil, fmt.Errorf("plan %s: snapshot %d: %w", t.key, snapshotID, ErrNoSnapshot)
@@ -50,28 +51,31 @@ func (c *Catalog) Plan(ctx context.Context, t *Table, snapshotID int64) ([]PlanP
 	if err := g.Wait(); err != nil {
 		return nil, fmt.Errorf("plan %s: %w", t.key, err)
 	}
-	plan := grouped(slices.Concat(read...))
+	plan := grouped(read)
 	c.plans.keepPlan(id, plan)
 	return plan, nil
 }
 
-// grouped makes the partitions of entries.
-func grouped(entries []planEntry) []PlanPartition {
-	slices.SortFunc(entries, func(a, b planEntry) int {
-		return cmp.Or(cmp.Compare(a.partition, b.partition), cmp.Compare(a.file.Location, b.file.Location))
-	})
-	var plan []PlanPartition
-	for len(entries) > 0 {
-		n := 1
-		for n < len(entries) && entries[n].partition == entries[0].partition {
-			n++
+// grouped makes the partitions of the manifests' entries.
+func grouped(manifests [][]planEntry) []PlanPartition {
+	byName := map[string][]*planEntry{}
+	for _, entries := range manifests {
+		for i := range entries {
+			byName[entries[i].partition] = append(byName[entries[i].partition], &entries[i])
 		}
-		p := PlanPartition{Name: entries[0].partition, Bounds: impliedBounds(entries[:n]), Files: make([]PlanFile, n)}
-		for i, e := range entries[:n] {
+	}
+	byLocation := func(a, b *planEntry) int { return cmp.Compare(a.file.Location, b.file.Location) }
+	var plan []PlanPartition
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		entries := byName[name]
+		if !slices.IsSortedFunc(entries, byLocation) {
+			slices.SortFunc(entries, byLocation)
+		}
+		p := PlanPartition{Name: name, Bounds: impliedBounds(entries), Files: make([]PlanFile, len(entries))}
+		for i, e := range entries {
 			p.Files[i] = e.file
 		}
 		plan = append(plan, p)
-		entries = entries[n:]
 	}
 	return plan
 }
@@ -86,14 +90,14 @@ type planEntry struct {
 }
 
 // impliedBounds are what the partition values of a partition's files say of the source column.
-func impliedBounds(entries []planEntry) map[int]coltype.Bounds {
+func impliedBounds(entries []*planEntry) map[int]coltype.Bounds {
 	source := entries[0].source
 	if source == 0 {
 		return nil
 	}
 	b := coltype.Bounds{NaNs: -1}
 	known := true
-	for i, e := range entries {
+	for _, e := range entries {
 		if e.source != source {
 			return nil
 		}
@@ -115,10 +119,10 @@ func impliedBounds(entries []planEntry) map[int]coltype.Bounds {
 			continue
 		}
 		if b.Min == nil || coltype.Compare(*e.lo, *b.Min) < 0 {
-			b.Min = entries[i].lo
+			b.Min = e.lo
 		}
 		if b.Max == nil || coltype.Compare(*e.hi, *b.Max) > 0 {
-			b.Max = entries[i].hi
+			b.Max = e.hi
 		}
 	}
 	if !known {

@@ -46,7 +46,7 @@ func (c *Catalog) stage(ctx context.Context, t *Table, m Commit, files *storeIO)
 	if err != nil {
 		return nil, p, err
 	}
-	parent := t.meta.CurrentSnapshot()
+	parent := t.current
 	if parent != nil {
 		s.snap.ParentSnapshotID = &parent.SnapshotID
 		inherited, err := s.inherit(ctx, c, parent, p.Name)
@@ -143,7 +143,7 @@ func (s *staging) without(mf icego.ManifestFile, partition string) (icego.Manife
 // manifest writes one manifest whose entries fill adds.
 func (s *staging) manifest(spec icego.PartitionSpec, fill func(*icego.ManifestWriter) error) (mf icego.ManifestFile, err error) {
 	var out bytes.Buffer
-	w, err := icego.NewManifestWriter(2, &out, spec, s.t.meta.CurrentSchema(), s.snap.SnapshotID)
+	w, err := icego.NewManifestWriter(2, &out, spec, s.t.sc, s.snap.SnapshotID)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	icego "github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
 	"frostline/coltype"
@@ -27,6 +28,9 @@ type Table struct {
 	version int
 	object  objstore.Object // of the metadata file, as last seen
 	meta    table.Metadata
+	current *table.Snapshot // nil without one
+	sc      *icego.Schema   // the current schema
+	uuid    string
 	props   map[string]string
 	schema  coltype.Schema
 	spec    PartitionSpec
@@ -43,8 +47,10 @@ func openTable(store objstore.Store, key string, version int, data []byte) (*Tab
 	if err != nil {
 		return nil, fmt.Errorf("%w: version %d: %w", ErrCorrupt, version, err)
 	}
+	// iceberg-go's metadata clones what it is asked for: ask once.
+	t.current, t.sc, t.uuid = t.meta.CurrentSnapshot(), t.meta.CurrentSchema(), t.meta.TableUUID().String()
 	t.props = t.meta.Properties()
-	if t.schema, err = storedSchema(t.meta.CurrentSchema(), t.props[propColumns]); err != nil {
+	if t.schema, err = storedSchema(t.sc, t.props[propColumns]); err != nil {
 		return nil, fmt.Errorf("%w: version %d: %w", ErrCorrupt, version, err)
 	}
 	t.spec = storedSpec(t.meta, t.schema)
@@ -86,7 +92,7 @@ func (t *Table) MetadataLocation() string { return t.root + "/" + versionKey(t.k
 func (t *Table) Version() int { return t.version }
 
 // UUID is the table's UUID.
-func (t *Table) UUID() string { return t.meta.TableUUID().String() }
+func (t *Table) UUID() string { return t.uuid }
 
 // Schema is the current schema with field ids and PostgreSQL types (kept in the property frostline.columns): the
 // source's columns in their order, then those that it has no longer, whose AttNum is 0.
@@ -97,7 +103,7 @@ func (t *Table) Schema() coltype.Schema {
 }
 
 // SchemaID is the current schema's id.
-func (t *Table) SchemaID() int { return t.meta.CurrentSchema().ID }
+func (t *Table) SchemaID() int { return t.sc.ID }
 
 // Spec is the table's partitioning.
 func (t *Table) Spec() PartitionSpec { return t.spec }
@@ -107,10 +113,10 @@ func (t *Table) Properties() map[string]string { return maps.Clone(t.props) }
 
 // SnapshotID is the current snapshot's, 0 without one.
 func (t *Table) SnapshotID() int64 {
-	if s := t.meta.CurrentSnapshot(); s != nil {
-		return s.SnapshotID
+	if t.current == nil {
+		return 0
 	}
-	return 0
+	return t.current.SnapshotID
 }
 
 // Partitions are the archived partitions, by name in byte order.
