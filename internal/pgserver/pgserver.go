@@ -112,7 +112,7 @@ func (s *Server) start(ctx context.Context, owner *account, settings map[string]
 	conf["unix_socket_directories"] = s.Dir
 	var err error
 	for range 5 { // another process may take the free port first
-		if err = s.launch(ctx, owner, data, conf); err == nil || ctx.Err() != nil {
+		if err = s.launch(ctx, owner, data, conf); err == nil || !strings.Contains(err.Error(), "already in use") {
 			return err
 		}
 	}
