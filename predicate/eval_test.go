@@ -326,3 +326,38 @@ func TestLowerBytes(t *testing.T) {
 		t.Errorf("got %q", all)
 	}
 }
+
+// TestOtherLayouts: wide and view strings, a plain fixed-size uuid, a column that is all NULL.
+func TestOtherLayouts(t *testing.T) {
+	fill := func(b interface {
+		array.Builder
+		Append(string)
+	}) arrow.Array {
+		for _, s := range []string{"abc", "b", "xabcx"} {
+			b.Append(s)
+		}
+		return b.NewArray()
+	}
+	wide := fill(array.NewLargeStringBuilder(memory.DefaultAllocator))
+	views := fill(array.NewStringViewBuilder(memory.DefaultAllocator))
+	ids := array.NewFixedSizeBinaryBuilder(memory.DefaultAllocator, &arrow.FixedSizeBinaryType{ByteWidth: 16})
+	for _, c := range []byte{0, 5, 255} {
+		ids.Append(append(make([]byte, 15), c))
+	}
+	for _, c := range []struct {
+		text string
+		typ  class
+		arr  arrow.Array
+		want string
+	}{
+		{"c = 'abc'", text, wide, "100"}, {"c LIKE '%abc%'", text, wide, "101"}, {"c > 'abc'", text, wide, "011"},
+		{"c = 'abc'", text, views, "100"}, {"c LIKE 'a%'", text, views, "100"}, {"c IN ('b', 'c')", text, views, "010"},
+		{"c > '00000000-0000-0000-0000-000000000004'", uuid, ids.NewArray(), "011"},
+		{"c = 'abc'", text, array.NewNull(3), "000"}, {"c IS NULL", text, array.NewNull(3), "111"}, {"c = 5 IS UNKNOWN", integer, array.NewNull(3), "111"},
+	} {
+		sel := make([]bool, 3)
+		if err := mustBind(t, c.text, []coltype.Column{col("c", c.typ)}).Eval([]arrow.Array{c.arr}, nil, sel); err != nil || show(sel) != c.want {
+			t.Errorf("%s on %v: got %s, want %s (%v)", c.text, c.arr.DataType(), show(sel), c.want, err)
+		}
+	}
+}
