@@ -72,7 +72,7 @@ func TestArchiveCycle(t *testing.T) {
 	db, pg, _ := richDatabase(t)
 	leaf := Name{"app", "tx_2024_01"}
 	before := bundle(t, db, leaf)
-	const every = `SELECT id, d, name, mood, moods, price, pair, span, double_id, seq, other, ts, "Amount ""€""" FROM app.tx_2024_01 ORDER BY id`
+	const every = `SELECT id, d, name, mood, moods, price, pair, span, double_id, seq, other, ts, "Amount ""€""", added FROM app.tx_2024_01 ORDER BY id`
 	rows := pg.Query(t, every)
 	pg.Exec(t, `CREATE TABLE app.tx_rest PARTITION OF app.tx DEFAULT; INSERT INTO app.tx (d, price) VALUES ('2030-01-01', 5)`)
 
@@ -89,7 +89,7 @@ func TestArchiveCycle(t *testing.T) {
 	if again, err := db.DetachPlan(t.Context(), l); err != nil || len(again) != 0 {
 		t.Fatalf("a second plan has %v, %v; want nothing", again, err)
 	}
-	data := pg.CopyOut(t, `SELECT id, d, name, mood, moods, price, pair, span, seq, other, ts, "Amount ""€""" FROM app.tx_2024_01`)
+	data := pg.CopyOut(t, `SELECT id, d, name, mood, moods, price, pair, span, seq, other, ts, "Amount ""€""", added FROM app.tx_2024_01`)
 	err = db.LockedTable(t.Context(), leaf, func(func(string, io.Writer) (int64, error)) (bool, error) { return true, nil })
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestArchiveCycle(t *testing.T) {
 	if err := db.Exec(t.Context(), "create", sql); err != nil {
 		t.Fatal(err)
 	}
-	n, err := db.CopyIn(t.Context(), staging, `id, d, name, mood, moods, price, pair, span, seq, other, ts, "Amount ""€"""`, "binary", strings.NewReader(string(data)), "")
+	n, err := db.CopyIn(t.Context(), staging, `id, d, name, mood, moods, price, pair, span, seq, other, ts, "Amount ""€""", added`, "binary", strings.NewReader(string(data)), "")
 	if err != nil || n != 200 {
 		t.Fatalf("loaded %d rows, %v", n, err)
 	}
@@ -151,10 +151,10 @@ func TestAttachResumed(t *testing.T) {
 	leaf := Name{"app", "tx_2024_01"}
 	d := bundle(t, db, leaf)
 	pg.Exec(t, `CREATE TABLE app.tx_rest PARTITION OF app.tx DEFAULT;
-		CREATE TABLE app.backup AS SELECT id, d, name, mood, moods, price, pair, span, seq, other, ts, "Amount ""€""" FROM app.tx_2024_01; DROP TABLE app.tx_2024_01`)
+		CREATE TABLE app.backup AS SELECT id, d, name, mood, moods, price, pair, span, seq, other, ts, "Amount ""€""", added FROM app.tx_2024_01; DROP TABLE app.tx_2024_01`)
 	staging := Name{"app", "stage"}
 	sql, _ := d.CreateStaging(StagingOptions{Target: staging})
-	pg.Exec(t, sql, `INSERT INTO app.stage (id, d, name, mood, moods, price, pair, span, seq, other, ts, "Amount ""€""") SELECT * FROM app.backup`)
+	pg.Exec(t, sql, `INSERT INTO app.stage (id, d, name, mood, moods, price, pair, span, seq, other, ts, "Amount ""€""", added) SELECT * FROM app.backup`)
 	o := AttachOptions{Staging: staging, Parent: Name{"app", "tx"}, Final: leaf, Bound: d.Bound, Definition: d}
 
 	// Killed after each step in turn: plan again, run the first step only.

@@ -74,6 +74,7 @@ CREATE STATISTICS app.leaf_stats (dependencies, mcv) ON name, mood FROM app.tx_2
 ALTER STATISTICS app.leaf_stats SET STATISTICS 33;
 CREATE PUBLICATION leaf_pub FOR TABLE app.tx_2024_01 WITH (publish_via_partition_root = false);
 INSERT INTO app.tx (d, name, mood, price, other, ts) SELECT '2024-01-01'::date + i % 31, 'n' || i, 'sad', i + 1, 1 + i % 2, '2024-01-05' FROM generate_series(0, 199) i;
+ALTER TABLE app.tx ADD COLUMN added text DEFAULT 'was there before' NOT NULL;
 `
 
 func richDatabase(t *testing.T) (*DB, *pgtest.DB, string) {
