@@ -28,12 +28,13 @@ type leafWriter struct {
 	dict      *dict // nil: not used, or given up
 	dictPage  *dict // was used by a page of the chunk
 	useDelta  bool
-	codec     int32
 	encodings []int32
 	idx       []uint32
 	scratch   []byte
 
 	// the file
+	codec      int32
+	codecIsSet bool
 	total      leafBounds
 	totalBytes int64
 	values     int64
@@ -64,10 +65,10 @@ func (w *leafWriter) flushPage() error {
 	if raw > math.MaxInt32-1024 {
 		return fmt.Errorf("column %q: a page of %d bytes; a Parquet page ends at 2 GiB", w.path[0], raw)
 	}
-	var out []byte
+	parts := [][]byte{rep, def, body}
 	if w.o.Compatible {
 		h.typ = pageData
-		out = w.scratch[:0]
+		out := w.scratch[:0]
 		for _, l := range [][]byte{rep, def} {
 			if l != nil {
 				out = append(out, byte(len(l)), byte(len(l)>>8), byte(len(l)>>16), byte(len(l)>>24))
@@ -79,24 +80,30 @@ func (w *leafWriter) flushPage() error {
 		w.scratch = out
 		if w.codec == codecZstd {
 			out = zstdEncoder().EncodeAll(out, make([]byte, 0, len(out)/2))
-		} else {
-			out = append([]byte(nil), out...)
 		}
+		parts = [][]byte{out}
 	} else {
 		h.typ, h.defLen, h.repLen = pageDataV2, int32(len(def)), int32(len(rep))
 		if w.codec == codecZstd && len(body) > 64 {
 			if z := zstdEncoder().EncodeAll(body, make([]byte, 0, len(body)/2)); len(z) < len(body)-len(body)/10 {
-				body, h.isCompressed = z, true
+				parts[2], h.isCompressed = z, true
 			}
 		}
-		out = make([]byte, 0, len(rep)+len(def)+len(body))
-		out = append(append(append(out, rep...), def...), body...)
 	}
-	h.uncompressed, h.compressed = int32(raw), int32(len(out))
-	h.crc = int32(crc32.ChecksumIEEE(out))
+	h.uncompressed = int32(raw)
+	sum := uint32(0)
+	for _, part := range parts {
+		h.compressed += int32(len(part))
+		sum = crc32.Update(sum, crc32.IEEETable, part)
+	}
+	h.crc = int32(sum)
 	var tw thriftWriter
 	h.write(&tw)
-	page := encodedPage{bytes: append(tw.b, out...), raw: raw + len(tw.b), rows: p.rows, bounds: b}
+	page := encodedPage{bytes: make([]byte, 0, len(tw.b)+int(h.compressed)), raw: raw + len(tw.b), rows: p.rows, bounds: b}
+	page.bytes = append(page.bytes, tw.b...)
+	for _, part := range parts {
+		page.bytes = append(page.bytes, part...)
+	}
 	w.note(encoding)
 	w.pages = append(w.pages, page)
 	w.size += len(page.bytes)
@@ -152,36 +159,47 @@ func (w *leafWriter) encodeValues() ([]byte, int32, error) {
 
 // choose picks the encodings of the chunk by trying them on its first page. A dictionary's own
 // size counts in the share that this page has of the row group.
+// The codec is chosen once for the file: readers take it from the first row group.
 func (w *leafWriter) choose() error {
 	p, t := &w.vals, w.elem.typ
-	w.dict, w.dictPage, w.useDelta, w.codec = nil, nil, false, codecNone
+	w.dict, w.dictPage, w.useDelta = nil, nil, false
+	codec, set := w.codec, w.codecIsSet
+	defer func() {
+		if set {
+			w.codec = codec
+		}
+		w.codecIsSet = true
+	}()
+	w.codec = codecNone
 	n := p.count(t, int(max(w.elem.typeLength, 1)))
-	plain := p.appendPlain(nil, t)
-	best := len(plain)
 	isText := t == physByteArray
-	canDelta := !w.o.Compatible && (t == physInt32 || t == physInt64 || isText)
-	if canDelta {
-		d, err := p.appendDelta(nil, t)
-		if err != nil {
-			return err
+	best, zipped := 0, 0
+	if isText { // never copied: it may be one huge value
+		w.useDelta = !w.o.Compatible
+		best = len(p.data) + 2*n
+		zipped = zippedSize(p.data) + n/2
+	} else {
+		plain := p.appendPlain(nil, t)
+		if !w.o.Compatible && (t == physInt32 || t == physInt64) {
+			d, err := p.appendDelta(nil, t)
+			if err != nil {
+				return err
+			}
+			if len(d) < len(plain) || n == 0 {
+				w.useDelta, plain = true, d
+			}
 		}
-		if len(d) < best || isText || n == 0 {
-			w.useDelta, best = true, len(d)
-			plain = d
-		}
+		best, zipped = len(plain), zippedSize(plain)
 	}
-	zipped := len(plain)
-	if len(plain) > 64 {
-		zipped = zippedSize(plain)
-	}
+	raw := best
 	switch {
 	case w.o.Compatible || isText:
 		w.codec, best = codecZstd, min(zipped, best)
 	case t == physInt32 || t == physInt64: // decoding speed first
-		if zipped < len(plain)*7/10 {
+		if zipped < raw*7/10 {
 			w.codec, best = codecZstd, zipped
 		}
-	case zipped < len(plain)*9/10:
+	case zipped < raw*9/10:
 		w.codec, best = codecZstd, zipped
 	}
 	if t == physBool || t == physFixed || n == 0 {

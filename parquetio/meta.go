@@ -445,7 +445,9 @@ func (g *rowGroup) read(r *thriftReader) {
 					g.columns = make([]columnChunk, 0, min(n, 4096))
 				}
 				var c columnChunk
-				c.read(r)
+				if c.read(r); !c.hasMeta {
+					r.fail("column chunk without its description")
+				}
 				g.columns = append(g.columns, c)
 			})
 		case id == 2 && typ == thriftI64:
@@ -495,15 +497,19 @@ func (m *fileMeta) read(r *thriftReader) {
 		case id == 2:
 			r.structs(typ, func(int, int) {
 				var e schemaElement
-				e.read(r)
+				if e.read(r); e.name == "" && len(m.schema) > 0 && r.err == nil {
+					r.fail("schema element without a name")
+				}
 				m.schema = append(m.schema, e)
 			})
 		case id == 3 && typ == thriftI64:
 			m.rows = r.varint()
 		case id == 4:
 			r.structs(typ, func(int, int) {
-				var g rowGroup
-				g.read(r)
+				g := rowGroup{rows: -1}
+				if g.read(r); g.rows < 0 {
+					r.fail("row group without a row count")
+				}
 				m.groups = append(m.groups, g)
 			})
 		case id == 6 && typ == thriftBinary:

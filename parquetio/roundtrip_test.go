@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -13,6 +16,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
 
 	"frostline/coltype"
 )
@@ -32,7 +37,7 @@ func TestRoundTrip(t *testing.T) {
 	for _, l := range layouts {
 		t.Run(l.name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, 2))
-			rows := 4321
+			rows := 2100
 			if l.o.PageRows == 1 {
 				rows = 120
 			}
@@ -40,7 +45,7 @@ func TestRoundTrip(t *testing.T) {
 			defer all.Release()
 			var parts []arrow.RecordBatch
 			for at := int64(0); at < all.NumRows(); { // batches of any size, sliced
-				n := min(all.NumRows()-at, 1+rng.Int64N(700))
+				n := min(all.NumRows()-at, 1+rng.Int64N(500))
 				parts = append(parts, all.NewSlice(at, at+n))
 				at += n
 			}
@@ -71,7 +76,7 @@ func checkRead(t *testing.T, s coltype.Schema, b []byte, all arrow.RecordBatch, 
 		}
 		sameRows(t, "whole", all, at, got)
 		got.Release()
-		for range 4 {
+		for range 2 {
 			ranges := randomRanges(rng, n)
 			got, err := f.Read(ctx, rg, s.Columns, true, ranges)
 			if err != nil {
@@ -172,6 +177,129 @@ func compareLists(t *testing.T, name string, want, got *array.List) {
 	t.Helper()
 	if want.String() != got.String() {
 		t.Fatalf("arrow-go reads column %q otherwise", name)
+	}
+}
+
+// TestParquetGo reads every leaf with parquet-go, which checks the pages' checksums.
+func TestParquetGo(t *testing.T) {
+	s := allKinds()
+	for _, l := range layouts[1:3] {
+		t.Run(l.name, func(t *testing.T) {
+			all := batch(s, newRand(31), 1700)
+			b, _ := write(t, s, l.o, all)
+			pf, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if pf.NumRows() != 1700 {
+				t.Fatalf("parquet-go sees %d rows", pf.NumRows())
+			}
+			for i, c := range s.Columns {
+				if c.Type.Kind == coltype.List || c.Type.Kind == coltype.Decimal {
+					continue
+				}
+				leaf, ok := pf.Schema().Lookup(c.Name)
+				if !ok {
+					t.Fatalf("parquet-go finds no column %q", c.Name)
+				}
+				row := 0
+				for _, rg := range pf.RowGroups() {
+					row = comparePages(t, c, all.Column(i), row, rg.ColumnChunks()[leaf.ColumnIndex].Pages())
+				}
+				if row != 1700 {
+					t.Errorf("parquet-go reads %d rows of column %q", row, c.Name)
+				}
+			}
+		})
+	}
+}
+
+func comparePages(t *testing.T, c coltype.Column, want arrow.Array, row int, pages parquet.Pages) int {
+	t.Helper()
+	defer pages.Close()
+	for {
+		p, err := pages.ReadPage()
+		if errors.Is(err, io.EOF) {
+			return row
+		}
+		if err != nil {
+			t.Fatalf("parquet-go: column %q: %v", c.Name, err)
+		}
+		vals := make([]parquet.Value, p.NumValues())
+		if n, err := p.Values().ReadValues(vals); n != len(vals) || err != nil && !errors.Is(err, io.EOF) {
+			t.Fatalf("parquet-go: column %q: %d of %d values, %v", c.Name, n, len(vals), err)
+		}
+		for _, v := range vals {
+			if got := peerText(v); v.IsNull() != want.IsNull(row) || !v.IsNull() && got != arrowText(want, row) {
+				t.Fatalf("parquet-go reads row %d of column %q as %s, want %s", row, c.Name, got, arrowText(want, row))
+			}
+			row++
+		}
+		parquet.Release(p)
+	}
+}
+
+func peerText(v parquet.Value) string {
+	switch v.Kind() {
+	case parquet.ByteArray, parquet.FixedLenByteArray:
+		return fmt.Sprintf("%x", v.ByteArray())
+	case parquet.Float:
+		return fmt.Sprintf("%x", math.Float32bits(v.Float()))
+	case parquet.Double:
+		return fmt.Sprintf("%x", math.Float64bits(v.Double()))
+	}
+	return v.String()
+}
+
+func arrowText(arr arrow.Array, i int) string {
+	switch a := arr.(type) {
+	case array.ExtensionArray:
+		return arrowText(a.Storage(), i)
+	case *array.String:
+		return fmt.Sprintf("%x", a.Value(i))
+	case *array.Binary:
+		return fmt.Sprintf("%x", a.Value(i))
+	case *array.FixedSizeBinary:
+		return fmt.Sprintf("%x", a.Value(i))
+	case *array.Float32:
+		return fmt.Sprintf("%x", math.Float32bits(a.Value(i)))
+	case *array.Float64:
+		return fmt.Sprintf("%x", math.Float64bits(a.Value(i)))
+	case *array.Date32:
+		return fmt.Sprint(int32(a.Value(i)))
+	case *array.Time64:
+		return fmt.Sprint(int64(a.Value(i)))
+	case *array.Timestamp:
+		return fmt.Sprint(int64(a.Value(i)))
+	}
+	return arr.ValueStr(i)
+}
+
+// TestReadersAtOnce reads one File from several goroutines.
+func TestReadersAtOnce(t *testing.T) {
+	s := allKinds()
+	all := batch(s, newRand(41), 900)
+	b, _ := write(t, s, WriteOptions{RowGroupRows: 450, PageRows: 100}, all)
+	f := open(t, b)
+	var g errgroup.Group
+	for i := range 4 {
+		g.Go(func() error {
+			rg := i % 2
+			if _, err := f.Pages(context.Background(), rg, s.Columns[0]); err != nil {
+				return err
+			}
+			got, err := f.Read(context.Background(), rg, s.Columns, true, []RowRange{{10, 20}, {90, 310}})
+			if err != nil {
+				return err
+			}
+			if want := all.NewSlice(int64(450*rg+10), int64(450*rg+20)); !array.Equal(want.Column(2), got.NewSlice(0, 10).Column(2)) {
+				return errors.New("rows differ")
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
 	}
 }
 

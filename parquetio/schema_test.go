@@ -146,10 +146,7 @@ func TestWideValues(t *testing.T) {
 	sizes := []int{10, 700_000, 700_000, 700_000, 0, 100 << 20, 3, 2_000_000, 100_000}
 	rb := array.NewRecordBuilder(memory.DefaultAllocator, s.Arrow())
 	for i, n := range sizes {
-		v := make([]byte, n)
-		for k := range v {
-			v[k] = byte(k * (i + 3) >> 7)
-		}
+		v := bytes.Repeat([]byte(fmt.Sprintf("%07d|", i)), n/8+1)[:n]
 		rb.Field(0).(*array.Int64Builder).Append(int64(i))
 		rb.Field(1).(*array.BinaryBuilder).Append(v)
 		rb.Field(2).AppendNull()
