@@ -235,7 +235,7 @@ func (c *Catalog) readBack(ctx context.Context, vkey string) ([]byte, error) {
 
 // pause waits with jitter, longer with each try, up to half a second on average.
 func pause(ctx context.Context, try int) {
-	ceiling := min(10*time.Millisecond<<min(try, 10), time.Second)
+	ceiling := min(25*time.Millisecond<<min(try, 10), time.Second)
 	wait := time.NewTimer(ceiling/4 + rand.N(ceiling))
 	defer wait.Stop()
 	select {

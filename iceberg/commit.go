@@ -49,6 +49,10 @@ func (c *Catalog) Commit(ctx context.Context, tableKey string, m Commit) (*Table
 		}
 		files := &storeIO{ctx: ctx, store: c.store}
 		data, p, err := c.stage(ctx, t, m, files)
+		var next *Table
+		if err == nil {
+			next, err = openTable(c.store, tableKey, t.version+1, data) // what is published can be read
+		}
 		if err == nil && m.Record != nil {
 			err = m.Record(ctx, p.SnapshotID, p.SchemaID)
 		}
@@ -60,7 +64,7 @@ func (c *Catalog) Commit(ctx context.Context, tableKey string, m Commit) (*Table
 		switch {
 		case err == nil:
 			c.writeHint(ctx, tableKey, t.version+1)
-			return openTable(c.store, tableKey, t.version+1, data)
+			return next, nil
 		case !errors.Is(err, errLostRace):
 			// A put whose answer was lost may still arrive: what it names must stay.
 			return nil, err

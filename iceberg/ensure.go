@@ -35,11 +35,15 @@ func (c *Catalog) Ensure(ctx context.Context, spec TableSpec) (*Table, error) {
 		if data == nil {
 			return t, nil
 		}
+		next, err := openTable(c.store, key, version, data) // what is published can be read
+		if err != nil {
+			return nil, fmt.Errorf("ensure table %s.%s: %w", spec.Schema, spec.Table, err)
+		}
 		err = c.publish(ctx, key, version, data)
 		switch {
 		case err == nil:
 			c.writeHint(ctx, key, version)
-			return openTable(c.store, key, version, data)
+			return next, nil
 		case !errors.Is(err, errLostRace):
 			return nil, fmt.Errorf("ensure table %s.%s: %w", spec.Schema, spec.Table, err)
 		}
