@@ -91,7 +91,8 @@ func (r *Restorer) loadUnit(ctx context.Context, p *plan, u unit) error {
 	if pgcopy.NeedsText(p.record.Schema) {
 		format = "text"
 	}
-	checkpoint := fmt.Sprintf("INSERT INTO %s (unit, run_id) VALUES (%s, %s)", p.checkpoints(), postgres.Literal(u.name()), postgres.Literal(p.record.RunID))
+	checkpoint := fmt.Sprintf("INSERT INTO %s (unit, run_id, target) VALUES (%s, %s, %s)",
+		p.checkpoints(), postgres.Literal(u.name()), postgres.Literal(p.record.RunID), postgres.Literal(p.target.String()))
 	_, err = r.DB.CopyIn(ctx, p.target, pgcopy.InsertColumns(p.record.Schema.Columns), format, pr, checkpoint)
 	pr.CloseWithError(errors.Join(errStopped, err))
 	if ferr := <-fed; ferr != nil && !errors.Is(ferr, errStopped) {

@@ -19,7 +19,7 @@ func (p *plan) checkpoints() postgres.Name {
 
 // createSQL is the SQL that makes the staging table and its checkpoints.
 func (p *plan) createSQL() ([]string, error) {
-	check := fmt.Sprintf("CREATE TABLE %s (unit pg_catalog.text PRIMARY KEY, run_id pg_catalog.text NOT NULL, loaded_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now())", p.checkpoints())
+	check := fmt.Sprintf("CREATE TABLE %s (unit pg_catalog.text PRIMARY KEY, run_id pg_catalog.text NOT NULL, target pg_catalog.regclass NOT NULL, loaded_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now())", p.checkpoints())
 	if p.req.NoCreate {
 		return []string{check}, nil
 	}
@@ -45,11 +45,16 @@ func (r *Restorer) stage(ctx context.Context, p *plan) error {
 			return err
 		}
 	}
+	if begun {
+		if begun, err = r.belongs(ctx, p, there); err != nil {
+			return err
+		}
+	}
 	switch {
 	case !there && p.req.NoCreate:
 		return fmt.Errorf("stage %s: %w: there is no such table, and --no-create forbids making it; nothing was done", p.label(), ErrMismatch)
 	case there && begun:
-		return r.resume(ctx, p)
+		return nil // load goes on from the checkpoints
 	case there:
 		empty, err := r.isEmpty(ctx, p)
 		if err != nil {
@@ -58,10 +63,6 @@ func (r *Restorer) stage(ctx context.Context, p *plan) error {
 		if !empty || !p.req.NoCreate {
 			p.full = true // proven or refused by the digest
 			return nil
-		}
-	case begun: // checkpoints of a staging table that somebody dropped
-		if err := r.dropCheckpoints(ctx, p); err != nil {
-			return err
 		}
 	}
 	sql, err := p.createSQL()
@@ -74,19 +75,27 @@ func (r *Restorer) stage(ctx context.Context, p *plan) error {
 	return nil
 }
 
-// resume refuses checkpoints of another archive run.
-func (r *Restorer) resume(ctx context.Context, p *plan) error {
-	rows, err := r.DB.QueryText(ctx, "read checkpoints", "SELECT DISTINCT run_id FROM "+p.checkpoints().String())
+// belongs says whether the checkpoints are of the table that is there. Those of one that somebody dropped are removed; those
+// of another archive run are refused.
+func (r *Restorer) belongs(ctx context.Context, p *plan, there bool) (bool, error) {
+	rows, err := r.DB.QueryText(ctx, "read checkpoints", fmt.Sprintf("SELECT DISTINCT run_id, target = pg_catalog.to_regclass(%s) FROM %s",
+		postgres.Literal(p.target.String()), p.checkpoints()))
 	if err != nil {
-		return fmt.Errorf("stage %s: %w", p.label(), err)
+		return false, fmt.Errorf("stage %s: %w", p.label(), err)
 	}
 	for _, row := range rows {
-		if *row[0] != p.record.RunID {
-			return fmt.Errorf("stage %s: %w: it is half loaded from run %s, the archive is now of run %s; nothing was done, drop %s and %s and run again",
-				p.label(), ErrExists, *row[0], p.record.RunID, p.target, p.checkpoints())
+		switch {
+		case !there || row[1] == nil || *row[1] != "t":
+			return false, r.dropCheckpoints(ctx, p)
+		case *row[0] != p.record.RunID:
+			return false, fmt.Errorf("stage %s: %w: it is half loaded from run %s, the archive is now of run %s; nothing was done, drop %s and run again",
+				p.label(), ErrExists, *row[0], p.record.RunID, p.target)
 		}
 	}
-	return nil
+	if !there {
+		return false, r.dropCheckpoints(ctx, p)
+	}
+	return true, nil
 }
 
 func (r *Restorer) isEmpty(ctx context.Context, p *plan) (bool, error) {
