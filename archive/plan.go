@@ -119,10 +119,16 @@ func (a *Archiver) planGone(ctx context.Context, p *plan) error {
 		return err
 	}
 	p.relation = postgres.Name{Schema: record.Leaf.Schema, Table: record.Leaf.Table}
-	if there, err := a.DB.Exists(ctx, p.relation); err != nil {
-		return fmt.Errorf("archive %s: %w", p.label(), err)
-	} else if !there {
+	t, err := a.DB.Table(ctx, p.relation)
+	switch {
+	case errors.Is(err, postgres.ErrNoTable):
 		p.relation = postgres.Name{}
+		return nil
+	case err != nil:
+		return fmt.Errorf("archive %s: %w", p.label(), err)
+	case t.Parent != nil:
+		return fmt.Errorf("archive %s: %w: no partition of %s takes this value, but the archived %s is now a partition of %s; nothing was done",
+			p.label(), ErrBadInput, p.table.Name, p.relation, t.Parent)
 	}
 	return nil
 }

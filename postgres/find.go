@@ -185,14 +185,6 @@ func (f *finder) choose(ctx context.Context, candidates, defaults []Leaf) (Leaf,
 		}
 		return Leaf{}, fmt.Errorf("%s: %w: %s; nearest: %s", f.op, ErrNoPartition, why, list(f.nearestLeaves(ctx)))
 	}
-	if _, ok := parsePeriod(f.value); ok && f.timed() { // transactions_2024_01 for 2024-01 settles a tie
-		hint := f.t.Name.Table + "_" + strings.NewReplacer("-", "_", " ", "_").Replace(f.value)
-		for _, l := range candidates {
-			if l.Name.Table == hint {
-				return l, nil
-			}
-		}
-	}
 	return Leaf{}, f.ambiguous("give the name of one as the value", candidates)
 }
 
