@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"frostline/coltype"
+	"frostline/objstore"
 )
 
 // TestFieldIDs checks the Parquet schema as arrow-go prints it, and that arrow-go maps it back to the
@@ -217,6 +218,33 @@ func TestReadsOnlyWhatIsAsked(t *testing.T) {
 	}
 	if _, err := f.Read(context.Background(), 0, cols, false, []RowRange{{5, 3}}); err == nil || errors.Is(err, ErrCorrupt) {
 		t.Errorf("a range from 5 to 3 gives %v", err)
+	}
+}
+
+// TestStoreSource writes to a store and reads from it.
+func TestStoreSource(t *testing.T) {
+	ctx := context.Background()
+	store, err := objstore.Open(ctx, "file://"+t.TempDir(), objstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := allKinds()
+	all := batch(s, newRand(51), 500)
+	b, info := write(t, s, WriteOptions{PageRows: 100}, all)
+	if _, err := store.Put(ctx, "a/b.parquet", bytes.NewReader(b)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(ctx, StoreSource(store, "a/b.parquet", info.Bytes), ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := f.Read(ctx, 0, s.Columns, true, []RowRange{{150, 160}, {480, 500}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameRanges(t, all, 0, []RowRange{{150, 160}, {480, 500}}, got)
+	if _, err := Open(ctx, StoreSource(store, "a/c.parquet", info.Bytes), ReadOptions{}); !errors.Is(err, objstore.ErrNotExist) {
+		t.Errorf("a missing object gives %v, want ErrNotExist", err)
 	}
 }
 
