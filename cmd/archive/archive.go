@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"frostline/archive"
+	"frostline/parquetio"
+	"frostline/postgres"
+)
+
+// archiveCmd archives one partition.
+type archiveCmd struct {
+	Table           string `help:"Table to archive from." required:""`
+	Schema          string `help:"Its schema." default:"public"`
+	PartitionColumn string `help:"Column of the partition key; it also names the archive path." required:""`
+	PartitionValue  string `help:"Value that names the partition: a value of the column, a period such as 2024-01, or the partition's name." required:""`
+	BatchSize       int    `help:"Rows decoded at once." default:"20480"`
+	Workers         int    `help:"COPY streams at once; 0 is the number of cores, 4 at most." default:"0"`
+	FileSize        int64  `help:"Size of a data file in MiB." default:"200"`
+	Compatible      bool   `help:"Encodings that older Parquet readers know."`
+	Retire          string `help:"After the proof: detach the partition, or detach and drop it." enum:"none,detach,drop" default:"none"`
+	Replace         bool   `help:"Swap an archived partition that differs from the source."`
+	DryRun          bool   `help:"Show the plan and its SQL; change nothing."`
+}
+
+func (c *archiveCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, error) {
+	a, close, err := f.archiver(ctx, stderr)
+	if err != nil {
+		return nil, err
+	}
+	defer close()
+	a.Workers, a.FileBytes, a.BatchRows = c.Workers, c.FileSize<<20, c.BatchSize
+	a.Layout = parquetio.WriteOptions{Compatible: c.Compatible}
+	req := archive.Request{
+		Table:  postgres.Name{Schema: c.Schema, Table: c.Table},
+		Column: c.PartitionColumn, Value: c.PartitionValue,
+		Replace: c.Replace, DryRun: c.DryRun,
+	}
+	if c.Retire != "none" {
+		req.Retire = archive.Retire(c.Retire)
+	}
+	return a.Run(ctx, req)
+}
