@@ -211,7 +211,7 @@ func (c *Catalog) publish(ctx context.Context, key string, n int, data []byte) e
 		case errors.Is(err, objstore.ErrNoConditional):
 			return err
 		}
-		pause(ctx, try)
+		pause(ctx, try, 0)
 	}
 	return fmt.Errorf("commit version %d of %s: nothing was committed: %w", n, key, last)
 }
@@ -228,15 +228,15 @@ func (c *Catalog) readBack(ctx context.Context, vkey string) ([]byte, error) {
 		if err == nil || errors.Is(err, objstore.ErrNotExist) {
 			return data, err
 		}
-		pause(ctx, try)
+		pause(ctx, try, 0)
 	}
 	return nil, err
 }
 
-// pause waits with jitter, longer with each try, up to half a second on average.
-func pause(ctx context.Context, try int) {
-	ceiling := min(25*time.Millisecond<<min(try, 10), time.Second)
-	wait := time.NewTimer(ceiling/4 + rand.N(ceiling))
+// pause waits with jitter, longer with each try: after the first try, twice as long as unit on average.
+func pause(ctx context.Context, try int, unit time.Duration) {
+	ceiling := min(max(unit, 10*time.Millisecond)<<min(try+1, 8), 5*time.Second)
+	wait := time.NewTimer(ceiling/2 + rand.N(ceiling))
 	defer wait.Stop()
 	select {
 	case <-wait.C:

@@ -36,6 +36,7 @@ func (c *Catalog) Commit(ctx context.Context, tableKey string, m Commit) (*Table
 		return fail(err)
 	}
 	for try := range raceLimit {
+		start := time.Now()
 		t, err := c.Load(ctx, tableKey)
 		if err != nil {
 			return fail(err)
@@ -70,7 +71,7 @@ func (c *Catalog) Commit(ctx context.Context, tableKey string, m Commit) (*Table
 			return nil, err
 		}
 		files.discard()
-		pause(ctx, try)
+		pause(ctx, try, time.Since(start)/2) // others need as long as we did
 		if err := ctx.Err(); err != nil {
 			return fail(err)
 		}

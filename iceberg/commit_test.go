@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -264,6 +265,7 @@ func TestConcurrentCommits(t *testing.T) {
 			tbl := mustEnsure(t, NewCatalog(store), payment())
 			start := time.Now()
 			var wg sync.WaitGroup
+			var tries atomic.Int64
 			errs := make(chan error, writers*each)
 			for w := range writers {
 				wg.Go(func() {
@@ -274,6 +276,7 @@ func TestConcurrentCommits(t *testing.T) {
 						m.Files[0].Location = strings.Replace(m.Files[0].Location, objstore.Segment(m.Partition.Name), objstore.Segment(name), 1)
 						m.Partition.Name = name
 						m.Record = func(ctx context.Context, snapshot int64, schema int) error {
+							tries.Add(1)
 							return c.WriteRecord(ctx, tbl.Key(), &Record{RunID: m.Partition.RunID, Partition: name, Rows: 10,
 								Digest: m.Partition.Digest, SnapshotID: snapshot, SchemaID: schema})
 						}
@@ -288,7 +291,7 @@ func TestConcurrentCommits(t *testing.T) {
 			for err := range errs {
 				t.Error(err)
 			}
-			t.Logf("%d commits in %v", writers*each, time.Since(start).Round(time.Millisecond))
+			t.Logf("%d commits with %d tries in %v", writers*each, tries.Load(), time.Since(start).Round(time.Millisecond))
 			c := NewCatalog(store)
 			after, err := c.Load(context.Background(), tbl.Key())
 			if err != nil {

@@ -47,7 +47,7 @@ func (c *Catalog) Ensure(ctx context.Context, spec TableSpec) (*Table, error) {
 		case !errors.Is(err, errLostRace):
 			return nil, fmt.Errorf("ensure table %s.%s: %w", spec.Schema, spec.Table, err)
 		}
-		pause(ctx, try)
+		pause(ctx, try, 0)
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("ensure table %s.%s: %w", spec.Schema, spec.Table, err)
 		}

@@ -5,7 +5,8 @@
 // archived is what its current snapshot says, and nothing else; a folder listing is never
 // trusted. The catalog needs no service: version N+1 is created by a conditional put of
 // metadata/vN+1.metadata.json; version-hint.text is only a hint. A crash leaves either the
-// old version or the new one; files that no version names are left over, and harmless.
+// old version or the new one; files that no version names are left over, and harmless. After a lost
+// answer the version is read back and compared: versions never change once made.
 //
 // All methods may be called at once.
 package iceberg
@@ -89,7 +90,7 @@ type ColumnStats struct {
 
 // Commit adds one partition.
 type Commit struct {
-	Partition Partition         // Name, RunID, Rows, Bytes, Digest, Leaf, Bounds, ArchivedAt; the rest is filled in
+	Partition Partition         // Name, RunID, Rows, Digest, Leaf, Bounds, ArchivedAt; the rest is filled in
 	Files     []DataFile        // may be empty: a partition without rows
 	Replace   bool              // swap the partition's files in one snapshot; else ErrPartitionExists
 	Summary   map[string]string // further keys of the snapshot's summary; computed keys cannot be overwritten
