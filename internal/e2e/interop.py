@@ -211,7 +211,8 @@ def duckdb_type(typ):
 
 def read_duckdb(paths, columns):
     con = duckdb.connect()
-    rel = con.read_parquet(paths)
+    # DuckDB takes the folder "at=2024-01" for a Hive partition, and a filter on that column then compares the folder's text.
+    rel = con.read_parquet(paths, hive_partitioning=False)
     got = dict(zip(rel.columns, map(str, rel.types)))
     want = {n: duckdb_type(t) for n, t in columns.items() if n != EXACT}
     want[EXACT] = "MAP(VARCHAR, VARCHAR)"

@@ -1,0 +1,107 @@
+// Command bench measures the commands against what a user has otherwise, in one run on one machine: archive against
+// COPY TO, restore against COPY FROM, queryd against DuckDB on the same files, and the files' size against DuckDB's.
+//
+// It prints a table and, as its last line, one JSON object of the same figures. Every figure is the median of several
+// runs, and the two sides take turns. No time makes it fail; an answer that differs from the peer's does. The server,
+// the files and the processes are private and are removed at the end.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"frostline/internal/pgserver"
+	"frostline/postgres"
+)
+
+type bench struct {
+	ctx  context.Context
+	bin  string
+	dir  string
+	rows int64
+	runs int
+	pg   *pgserver.Server
+	db   *postgres.DB
+
+	warehouse string // of the last archive run
+	leaf      string // SELECT of the partition
+	stream    int64  // bytes of its COPY binary stream
+	report    report
+}
+
+func main() {
+	bin := flag.String("bin", "bin", "folder of archive, restore and queryd")
+	rows := flag.Int64("rows", 1_000_000, "rows of the partition")
+	runs := flag.Int("runs", 5, "runs of each measurement")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	b := &bench{ctx: ctx, bin: *bin, rows: *rows, runs: *runs}
+	if err := errors.Join(b.run(), b.close()); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	b.report.print(os.Stdout)
+	if err := json.NewEncoder(os.Stdout).Encode(b.report); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func (b *bench) run() error {
+	if b.rows < 1000 || b.runs < 1 {
+		return errors.New("-rows must be at least 1000 and -runs at least 1")
+	}
+	for _, step := range []func() error{b.start, b.fill, b.archive, b.restore, b.query} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) start() (err error) {
+	if b.dir, err = os.MkdirTemp("", "frostline-bench-"); err != nil {
+		return err
+	}
+	b.pg, err = pgserver.Start(b.ctx, pgserver.Options{Settings: map[string]string{
+		"shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "1h", "autovacuum": "off",
+	}})
+	if err != nil {
+		return err
+	}
+	if b.db, err = postgres.Open(b.ctx, postgres.Config{DSN: b.pg.DSN("postgres"), Application: "frostline bench"}); err != nil {
+		return err
+	}
+	b.report = report{
+		Rows: b.rows, Runs: b.runs, Cores: runtime.GOMAXPROCS(0), Go: runtime.Version(), PostgreSQL: b.db.ServerVersion(),
+	}
+	return nil
+}
+
+// location is the folder of a fresh warehouse.
+func (b *bench) location(name string) string { return "file://" + filepath.Join(b.dir, name) }
+
+func (b *bench) close() error {
+	if b.db != nil {
+		b.db.Close()
+	}
+	var err error
+	if b.pg != nil {
+		err = b.pg.Stop()
+	}
+	if b.dir != "" {
+		err = errors.Join(err, os.RemoveAll(b.dir))
+	}
+	return err
+}
+
+func note(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }
