@@ -133,5 +133,4 @@ type output interface {
 	appendNulls(n int)
 	array() arrow.Array
 	reset()
-	release()
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"sync"
 )
 
 // encodedPage is a finished data page.
@@ -13,6 +14,14 @@ type encodedPage struct {
 	rows   int
 	bounds leafBounds
 }
+
+// scratch is memory for encoding one page. It is shared by all columns, since a table may have 1600.
+type scratch struct {
+	idx []uint32
+	buf []byte
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // leafWriter encodes one leaf column of the row group being written.
 type leafWriter struct {
@@ -29,8 +38,7 @@ type leafWriter struct {
 	dictPage  *dict // was used by a page of the chunk
 	useDelta  bool
 	encodings []int32
-	idx       []uint32
-	scratch   []byte
+	*scratch  // during flushPage
 
 	// the file
 	codec      int32
@@ -42,8 +50,14 @@ type leafWriter struct {
 
 // flushPage encodes what vals holds as one data page.
 func (w *leafWriter) flushPage() error {
+	w.scratch = scratches.Get().(*scratch)
+	defer func() {
+		if cap(w.buf) <= 16<<20 { // one huge value must not stay
+			scratches.Put(w.scratch)
+		}
+		w.scratch = nil
+	}()
 	p := &w.vals
-	t := w.elem.typ
 	b := boundsOf(&w.leaf, p)
 	if len(w.pages) == 0 {
 		if err := w.choose(); err != nil {
@@ -68,7 +82,7 @@ func (w *leafWriter) flushPage() error {
 	parts := [][]byte{rep, def, body}
 	if w.o.Compatible {
 		h.typ = pageData
-		out := w.scratch[:0]
+		out := w.buf[:0]
 		for _, l := range [][]byte{rep, def} {
 			if l != nil {
 				out = append(out, byte(len(l)), byte(len(l)>>8), byte(len(l)>>16), byte(len(l)>>24))
@@ -77,7 +91,7 @@ func (w *leafWriter) flushPage() error {
 			}
 		}
 		out = append(out, body...)
-		w.scratch = out
+		w.buf = out
 		if w.codec == codecZstd {
 			out = zstdEncoder().EncodeAll(out, make([]byte, 0, len(out)/2))
 		}
@@ -109,9 +123,6 @@ func (w *leafWriter) flushPage() error {
 	w.size += len(page.bytes)
 	w.levels += int64(levels)
 	w.bounds.merge(b, &w.leaf)
-	if t == physByteArray && cap(w.scratch) > 16<<20 {
-		w.scratch = nil
-	}
 	p.reset()
 	return nil
 }
@@ -143,8 +154,8 @@ func (w *leafWriter) encodeValues() ([]byte, int32, error) {
 		}
 	}
 	if w.useDelta {
-		body, err := p.appendDelta(w.scratch[:0], t)
-		w.scratch = body
+		body, err := p.appendDelta(w.buf[:0], t)
+		w.buf = body
 		if t == physByteArray {
 			return body, encDeltaLength, err
 		}
@@ -153,8 +164,8 @@ func (w *leafWriter) encodeValues() ([]byte, int32, error) {
 	if w.o.Compatible { // scratch takes the whole page there
 		return p.appendPlain(nil, t), encPlain, nil
 	}
-	w.scratch = p.appendPlain(w.scratch[:0], t)
-	return w.scratch, encPlain, nil
+	w.buf = p.appendPlain(w.buf[:0], t)
+	return w.buf, encPlain, nil
 }
 
 // choose picks the encodings of the chunk by trying them on its first page. A dictionary's own

@@ -25,14 +25,6 @@ func (s *nestedSink) reset() {
 	}
 }
 
-func (s *nestedSink) release() {
-	s.valid, s.offs = nil, nil
-	for _, e := range s.elems {
-		e.release()
-	}
-	s.reset()
-}
-
 func (s *nestedSink) endRow(valid bool) {
 	s.valid = growBits(s.valid, s.rows+1)
 	if valid {

@@ -182,6 +182,46 @@ func TestWideValues(t *testing.T) {
 	}
 }
 
+// TestManyColumns shows that the memory for pages does not grow with the number of columns.
+func TestManyColumns(t *testing.T) {
+	s := coltype.Schema{}
+	for i := range 1600 {
+		s.Columns = append(s.Columns, coltype.Column{Name: fmt.Sprint("c", i), FieldID: i + 1, Type: kindType(coltype.Int64)})
+	}
+	rb := array.NewRecordBuilder(memory.DefaultAllocator, s.Arrow())
+	for i := range s.Columns {
+		for r := range 500 {
+			rb.Field(i).(*array.Int64Builder).Append(int64(r * i))
+		}
+	}
+	rb.Field(len(s.Columns)).AppendNulls(500)
+	one := rb.NewRecordBatch()
+	var out bytes.Buffer
+	w, err := NewWriter(&out, s, WriteOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 8 {
+		if err := w.Write(one); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.buffered(); n > 2*bufferBytes {
+			t.Errorf("%d bytes wait for their page to fill", n)
+		}
+	}
+	if _, err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, out.Bytes())
+	pages, err := f.Pages(context.Background(), 0, s.Columns[7])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Rows() != 4000 || f.RowGroups() != 1 || len(pages) != 2 || pages[1].FirstRow != 3000 {
+		t.Errorf("%d rows in %d row groups, pages %+v", f.Rows(), f.RowGroups(), pages)
+	}
+}
+
 // TestReadsOnlyWhatIsAsked counts requests, bytes and pages of a point read.
 func TestReadsOnlyWhatIsAsked(t *testing.T) {
 	s := allKinds()

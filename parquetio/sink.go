@@ -94,9 +94,6 @@ func (s *sink) reset() {
 	s.offs = append(s.offs[:0], 0)
 }
 
-// release gives the memory away with the array that was built.
-func (s *sink) release() { *s = sink{typ: s.typ, dt: s.dt, offs: []int32{0}} }
-
 // mark extends the validity bitmap by n rows.
 func (s *sink) mark(n int, valid bool) {
 	if valid && s.nulls == 0 {

@@ -21,6 +21,8 @@ const (
 	pageBytes = 2 << 20
 	// rowGroupBytes cuts row groups of wide values: a row group is held in memory until it is whole.
 	rowGroupBytes = 64 << 20
+	// bufferBytes cuts pages of tables of very many columns.
+	bufferBytes = 32 << 20
 )
 
 var errClosed = errors.New("write Parquet: the writer is closed")
@@ -99,6 +101,9 @@ func (w *Writer) Write(b arrow.RecordBatch) error {
 	w.exact += int64(side.Len() - side.NullN())
 	for from, rows := 0, int(b.NumRows()); from < rows; {
 		n := w.fits(b, from, rows)
+		if w.pageRows > 0 && w.buffered() > bufferBytes {
+			n = 0
+		}
 		to, cut := from+n, false
 		if n == 0 || w.pageRows+n == w.o.PageRows || w.groupRows+w.pageRows+n == w.o.RowGroupRows {
 			cut = true
@@ -128,6 +133,14 @@ func (w *Writer) fits(b arrow.RecordBatch, from, end int) int {
 	}
 	if n == 0 && w.pageRows == 0 {
 		return 1
+	}
+	return n
+}
+
+// buffered is the size of the pages being filled.
+func (w *Writer) buffered() (n int) {
+	for _, l := range w.leaves {
+		n += l.vals.bytes()
 	}
 	return n
 }
