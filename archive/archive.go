@@ -89,6 +89,8 @@ type Archiver struct {
 	FileBytes int64                  // a data file is cut near this size, default 200 MiB
 	BatchRows int                    // rows a batch, default 20480
 	Layout    parquetio.WriteOptions // of the data files
+	SortBy    []string               // columns that order the rows; the server sorts, in one stream
+	MaxRate   int64                  // bytes a second taken from the server, 0 without a limit
 	Version   string                 // of the tool, for the record
 	SkipProof bool                   // benchmarks only: no read-back, and then nothing is committed
 }
@@ -145,10 +147,9 @@ func (a *Archiver) archive(ctx context.Context, p *plan, clock *progress.Clock) 
 	clock.Done("copy")
 	if a.SkipProof {
 		a.discard(written)
-		clock.Done("discard")
 		return Result{Status: "unproven", Records: written.digest.Rows, Files: len(written.files), Bytes: written.bytes()}, nil
 	}
-	if err := a.verify(ctx, p, written); err != nil {
+	if err := a.verify(p, written); err != nil {
 		a.discard(written)
 		return Result{}, err
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"frostline/coltype"
 	"frostline/digest"
@@ -21,12 +23,14 @@ const workerBytes = 32 << 20
 
 // written is what a copy has put into the store.
 type written struct {
+	lsn   string    // of the snapshot
+	taken time.Time // of the snapshot
+
 	mu     sync.Mutex
 	files  []file
-	keys   []string // of every file begun, finished or not
-	digest digest.Digest
-	lsn    string    // of the snapshot
-	taken  time.Time // of the snapshot
+	keys   []string      // of every file begun, finished or not
+	digest digest.Digest // of the stream
+	back   readBack      // of the files
 }
 
 func (w *written) bytes() (n int64) {
@@ -73,10 +77,12 @@ func indexColumn(cols []coltype.Column, c coltype.Column) int {
 	return -1
 }
 
-// copy streams the partition from one exported snapshot into data files, several workers over
-// ctid ranges at once. It returns what it has written also when err is not nil.
+// copy streams the partition from one exported snapshot into data files, several workers over ctid ranges at once. Each
+// file is read back as soon as it is stored, beside the copying of the next. It returns what it has written also when err
+// is not nil.
 func (a *Archiver) copy(ctx context.Context, p *plan) (*written, error) {
 	w := &written{}
+	w.back.begin(ctx, a.Workers)
 	snap, err := a.DB.Snapshot(ctx)
 	if err != nil {
 		return w, fmt.Errorf("copy %s: %w", p.label(), err)
@@ -90,12 +96,13 @@ func (a *Archiver) copy(ctx context.Context, p *plan) (*written, error) {
 	}
 	a.Progress.Begin("copy", -1)
 	defer a.Progress.End()
+	limit := a.limiter()
 	g, ctx := errgroup.WithContext(ctx)
 	for i, cond := range conds {
 		g.Go(func() error {
 			files := a.newFileSet(p, w, i)
 			d, err := a.stream(p, func(out io.Writer) (int64, error) {
-				return snap.CopyOut(ctx, p.query(p.schema, cond), out)
+				return snap.CopyOut(ctx, p.query(p.schema, cond)+orderBy(a.SortBy), limit(ctx, out))
 			}, files.write)
 			if err != nil {
 				files.abort()
@@ -113,13 +120,54 @@ func (a *Archiver) copy(ctx context.Context, p *plan) (*written, error) {
 	return w, g.Wait()
 }
 
+// ranges are the conditions of the workers: one for all rows when the server is to sort them.
 func (a *Archiver) ranges(ctx context.Context, p *plan, snap *postgres.Snapshot) ([]string, error) {
+	if len(a.SortBy) > 0 {
+		return []string{""}, nil
+	}
 	oid, bytes := p.table.OID, p.table.Bytes
 	if p.leaf != nil {
 		oid, bytes = p.leaf.OID, p.leaf.Bytes
 	}
 	n := min(a.Workers, int(bytes/workerBytes)+1)
 	return snap.CtidRanges(ctx, oid, n)
+}
+
+func orderBy(columns []string) string {
+	if len(columns) == 0 {
+		return ""
+	}
+	quoted := make([]string, len(columns))
+	for i, c := range columns {
+		quoted[i] = postgres.Quote(c)
+	}
+	return " ORDER BY " + strings.Join(quoted, ", ")
+}
+
+// limiter wraps each worker's stream so that together they take no more than MaxRate from the server.
+func (a *Archiver) limiter() func(context.Context, io.Writer) io.Writer {
+	if a.MaxRate <= 0 {
+		return func(_ context.Context, w io.Writer) io.Writer { return w }
+	}
+	l := rate.NewLimiter(rate.Limit(a.MaxRate), int(min(a.MaxRate, 1<<20)))
+	return func(ctx context.Context, w io.Writer) io.Writer { return &limited{ctx, l, w} }
+}
+
+type limited struct {
+	ctx context.Context
+	l   *rate.Limiter
+	w   io.Writer
+}
+
+func (l *limited) Write(b []byte) (int, error) {
+	for n := len(b); n > 0; {
+		take := min(n, l.l.Burst())
+		if err := l.l.WaitN(l.ctx, take); err != nil {
+			return 0, err
+		}
+		n -= take
+	}
+	return l.w.Write(b)
 }
 
 // stream is the digest of what copyOut sends, whose batches also go to sink, nil for none.

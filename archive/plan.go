@@ -78,6 +78,11 @@ func (a *Archiver) plan(ctx context.Context, req Request) (*plan, error) {
 	if err := a.findExisting(ctx, p, func(e iceberg.Partition) bool { return e.Name == p.partition }); err != nil {
 		return nil, err
 	}
+	for _, name := range a.SortBy {
+		if !slices.ContainsFunc(t.Columns, func(c coltype.Column) bool { return c.Name == name }) {
+			return nil, fmt.Errorf("archive %s: %w: --sort-by: there is no column %s; nothing was done", p.label(), ErrBadInput, postgres.Quote(name))
+		}
+	}
 	if t.Partitioned {
 		err = a.planLeaf(ctx, p)
 	} else {

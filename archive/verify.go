@@ -19,14 +19,52 @@ import (
 
 const cleanupTimeout = 30 * time.Second
 
-// verify reads every written file back from the store, encodes its rows again, and compares the
+// readBack is the digest of data files as the store has them, several files read at once.
+type readBack struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	g      errgroup.Group
+	mu     sync.Mutex
+	sum    digest.Digest
+}
+
+func (r *readBack) begin(ctx context.Context, workers int) {
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	r.g.SetLimit(workers)
+}
+
+// file reads one file, beside its caller unless enough are being read. Its rows are told to told.
+func (r *readBack) file(a *Archiver, s coltype.Schema, f iceberg.RecordFile, told progress.Reporter) {
+	r.g.Go(func() error {
+		d, err := a.digestFile(r.ctx, s, f, told)
+		if err != nil {
+			r.cancel()
+			return err
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.sum.Add(d)
+		return nil
+	})
+}
+
+// wait is the digest of all files.
+func (r *readBack) wait() (digest.Digest, error) {
+	err := r.g.Wait()
+	r.cancel()
+	return r.sum, err
+}
+
+// stop gives up what is not read yet.
+func (r *readBack) stop() {
+	r.cancel()
+	r.g.Wait()
+}
+
+// verify waits until every written file has been read back from the store and its rows encoded again, and compares the
 // digest with the stream's.
-func (a *Archiver) verify(ctx context.Context, p *plan, w *written) error {
-	files := make([]iceberg.RecordFile, len(w.files))
-	for i, f := range w.files {
-		files[i] = iceberg.RecordFile{Path: f.key, Rows: f.info.Rows, Bytes: f.info.Bytes}
-	}
-	got, err := a.readBack(ctx, p.schema, files)
+func (a *Archiver) verify(p *plan, w *written) error {
+	got, err := w.back.wait()
 	if err != nil {
 		return fmt.Errorf("verify %s: %w; nothing was committed", p.label(), err)
 	}
@@ -36,37 +74,23 @@ func (a *Archiver) verify(ctx context.Context, p *plan, w *written) error {
 	return nil
 }
 
-// readBack is the digest of data files, by key, as the store has them now.
-func (a *Archiver) readBack(ctx context.Context, s coltype.Schema, files []iceberg.RecordFile) (digest.Digest, error) {
+// readFiles is the digest of data files, by key, as the store has them now.
+func (a *Archiver) readFiles(ctx context.Context, s coltype.Schema, files []iceberg.RecordFile) (digest.Digest, error) {
 	var rows int64
 	for _, f := range files {
 		rows += f.Rows
 	}
 	a.Progress.Begin("verify", rows)
 	defer a.Progress.End()
-	var (
-		mu  sync.Mutex
-		sum digest.Digest
-	)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(a.Workers)
+	var r readBack
+	r.begin(ctx, a.Workers)
 	for _, f := range files {
-		g.Go(func() error {
-			d, err := a.digestFile(ctx, s, f)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			sum.Add(d)
-			return nil
-		})
+		r.file(a, s, f, a.Progress)
 	}
-	err := g.Wait()
-	return sum, err
+	return r.wait()
 }
 
-func (a *Archiver) digestFile(ctx context.Context, s coltype.Schema, rf iceberg.RecordFile) (digest.Digest, error) {
+func (a *Archiver) digestFile(ctx context.Context, s coltype.Schema, rf iceberg.RecordFile, told progress.Reporter) (digest.Digest, error) {
 	enc, err := pgcopy.NewEncoder(s)
 	if err != nil {
 		return digest.Digest{}, err
@@ -83,7 +107,7 @@ func (a *Archiver) digestFile(ctx context.Context, s coltype.Schema, rf iceberg.
 			if err != nil {
 				return digest.Digest{}, fmt.Errorf("%s: %w", rf.Path, err)
 			}
-			a.Progress.Add(b.NumRows(), 0)
+			told.Add(b.NumRows(), 0)
 		}
 	}
 	return enc.Digest(), nil
@@ -131,7 +155,7 @@ func (a *Archiver) digestRecord(ctx context.Context, p *plan, record *iceberg.Re
 		files[i] = f
 		files[i].Path = tableKey + "/" + f.Path
 	}
-	got, err := a.readBack(ctx, record.Schema, files)
+	got, err := a.readFiles(ctx, record.Schema, files)
 	if err != nil {
 		return digest.Digest{}, fmt.Errorf("verify %s: %w", p.label(), err)
 	}

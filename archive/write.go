@@ -13,6 +13,7 @@ import (
 
 	"frostline/coltype"
 	"frostline/iceberg"
+	"frostline/internal/progress"
 	"frostline/objstore"
 	"frostline/parquetio"
 )
@@ -222,10 +223,13 @@ func (s *fileSet) finish(t iceberg.Tuple, u *upload) error {
 	if err := <-u.done; err != nil {
 		return err
 	}
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	s.out.files = append(s.out.files, file{u.key, t, info})
 	s.a.Progress.Add(0, info.Bytes)
+	s.out.mu.Lock()
+	s.out.files = append(s.out.files, file{u.key, t, info})
+	s.out.mu.Unlock()
+	if !s.a.SkipProof {
+		s.out.back.file(s.a, s.p.schema, iceberg.RecordFile{Path: u.key, Rows: info.Rows, Bytes: info.Bytes}, progress.Silent)
+	}
 	return nil
 }
 
@@ -268,7 +272,8 @@ func (s *fileSet) abort() {
 
 // discard removes the files of a run that did not come to its commit. What it cannot remove stays, unseen by every reader.
 func (a *Archiver) discard(w *written) {
-	if w == nil || len(w.keys) == 0 {
+	w.back.stop()
+	if len(w.keys) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)

@@ -11,17 +11,19 @@ import (
 
 // archiveCmd archives one partition.
 type archiveCmd struct {
-	Table           string `help:"Table to archive from." required:""`
-	Schema          string `help:"Its schema." default:"public"`
-	PartitionColumn string `help:"Column of the partition key; it also names the archive path." required:""`
-	PartitionValue  string `help:"Value that names the partition: a value of the column, a period such as 2024-01, or the partition's name." required:""`
-	BatchSize       int    `help:"Rows decoded at once." default:"20480"`
-	Workers         int    `help:"COPY streams at once; 0 is the number of cores, 4 at most." default:"0"`
-	FileSize        int64  `help:"Size of a data file in MiB." default:"200"`
-	Compatible      bool   `help:"Encodings that older Parquet readers know."`
-	Retire          string `help:"After the proof: detach the partition, or detach and drop it." enum:"none,detach,drop" default:"none"`
-	Replace         bool   `help:"Swap an archived partition that differs from the source."`
-	DryRun          bool   `help:"Show the plan and its SQL; change nothing."`
+	Table           string   `help:"Table to archive from." required:""`
+	Schema          string   `help:"Its schema." default:"public"`
+	PartitionColumn string   `help:"Column of the partition key; it also names the archive path." required:""`
+	PartitionValue  string   `help:"Value that names the partition: a value of the column, a period such as 2024-01, or the partition's name." required:""`
+	BatchSize       int      `help:"Rows decoded at once." default:"20480"`
+	Workers         int      `help:"COPY streams at once; 0 is the number of cores, 4 at most." default:"0"`
+	FileSize        int64    `help:"Size of a data file in MiB." default:"200"`
+	Compatible      bool     `help:"Encodings that older Parquet readers know."`
+	SortBy          []string `help:"Columns that order the rows in the files: better pruning, and the server sorts."`
+	MaxRate         float64  `help:"MiB a second taken from the server at most; 0 is no limit." default:"0"`
+	Retire          string   `help:"After the proof: detach the partition, or detach and drop it." enum:"none,detach,drop" default:"none"`
+	Replace         bool     `help:"Swap an archived partition that differs from the source."`
+	DryRun          bool     `help:"Show the plan and its SQL; change nothing."`
 }
 
 func (c *archiveCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, error) {
@@ -31,6 +33,7 @@ func (c *archiveCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, 
 	}
 	defer close()
 	a.Workers, a.FileBytes, a.BatchRows = c.Workers, c.FileSize<<20, c.BatchSize
+	a.SortBy, a.MaxRate = c.SortBy, int64(c.MaxRate*(1<<20))
 	a.Layout = parquetio.WriteOptions{Compatible: c.Compatible}
 	req := archive.Request{
 		Table:  postgres.Name{Schema: c.Schema, Table: c.Table},
