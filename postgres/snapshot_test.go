@@ -26,7 +26,11 @@ func TestSnapshot(t *testing.T) {
 	}
 	oid := table(t, db, "public", "t").OID
 	ranges, err := s.CtidRanges(t.Context(), oid, 4)
-	if err != nil || len(ranges) != 4 {
+	want := 4
+	if db.Version() < 140000 { // no TID range scan
+		want = 1
+	}
+	if err != nil || len(ranges) != want {
 		t.Fatalf("ranges %q, %v", ranges, err)
 	}
 	pg.Exec(t, `DELETE FROM t WHERE id % 2 = 0; INSERT INTO t SELECT i, repeat('y', 300) FROM generate_series(6001, 9000) i`) // later, so not seen

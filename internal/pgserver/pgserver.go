@@ -25,6 +25,8 @@ import (
 type Options struct {
 	BinDir   string            // folder of postgres and initdb; "" is Find's
 	Settings map[string]string // postgresql.conf settings over the defaults
+
+	StandbyOf *Server // be a physical replica of that server instead of a new one; needs pg_basebackup
 }
 
 // Server is a running server. Its superuser is "postgres", without a password.
@@ -73,7 +75,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	s := &Server{Dir: dir, BinDir: o.BinDir}
-	if err := s.start(ctx, owner, o.Settings); err != nil {
+	if err := s.start(ctx, owner, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("start PostgreSQL of %s: %w", o.BinDir, err), s.Stop())
 	}
 	return s, nil
@@ -87,7 +89,7 @@ func tempDir() (string, error) {
 	return os.MkdirTemp("", "fpg")
 }
 
-func (s *Server) start(ctx context.Context, owner *account, settings map[string]string) error {
+func (s *Server) start(ctx context.Context, owner *account, o Options) error {
 	if err := owner.own(s.Dir); err != nil {
 		return err
 	}
@@ -95,18 +97,23 @@ func (s *Server) start(ctx context.Context, owner *account, settings map[string]
 		return err
 	}
 	data := filepath.Join(s.Dir, "data")
-	initdb := exec.CommandContext(ctx, filepath.Join(s.BinDir, "initdb"), "-D", data, "-U", "postgres", "-A", "trust",
-		"--locale=C", "--encoding=UTF8", "--no-sync", "--no-instructions")
-	initdb.Dir = s.Dir
-	initdb.SysProcAttr = owner.attr()
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w: %s", err, tail(out))
+	tool := "initdb"
+	args := []string{"-D", data, "-U", "postgres", "-A", "trust", "--locale=C", "--encoding=UTF8", "--no-sync"}
+	if o.StandbyOf != nil {
+		tool = "pg_basebackup"
+		args = []string{"-D", data, "-U", "postgres", "-h", "127.0.0.1", "-p", strconv.Itoa(o.StandbyOf.Port), "-R", "-c", "fast", "--no-sync"}
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(s.BinDir, tool), args...)
+	cmd.Dir = s.Dir
+	cmd.SysProcAttr = owner.attr()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", tool, err, tail(out))
 	}
 	conf := map[string]string{}
 	for k, v := range defaults {
 		conf[k] = v
 	}
-	for k, v := range settings {
+	for k, v := range o.Settings {
 		conf[k] = v
 	}
 	conf["unix_socket_directories"] = s.Dir
