@@ -222,7 +222,7 @@ func (db *DB) connectError(ctx context.Context, err error) error {
 	return fmt.Errorf("connect to %s: %w: %s", db.target, ErrUnreachable, strings.ReplaceAll(reason, "\n", "; "))
 }
 
-// Close closes all connections.
+// Close closes all connections; it waits for those in use, so close Snapshots and release locks first.
 func (db *DB) Close() { db.pool.Close() }
 
 // Version is server_version_num (150018), and ServerVersion the text ("15.18 (Debian …)").
