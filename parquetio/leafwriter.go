@@ -38,7 +38,8 @@ type leafWriter struct {
 	dictPage  *dict // was used by a page of the chunk
 	useDelta  bool
 	encodings []int32
-	*scratch  // during flushPage
+	bloom     *hashSet // nil: no filter is wanted
+	*scratch           // during flushPage
 
 	// the file
 	codec      int32
@@ -123,6 +124,9 @@ func (w *leafWriter) flushPage() error {
 	w.size += len(page.bytes)
 	w.levels += int64(levels)
 	w.bounds.merge(b, &w.leaf)
+	if w.bloom != nil {
+		w.bloom.addPage(p, &w.elem)
+	}
 	p.reset()
 	return nil
 }

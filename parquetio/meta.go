@@ -126,6 +126,8 @@ type columnChunk struct {
 	filePath                             string
 	offsetIndexOffset, columnIndexOffset int64
 	offsetIndexLength, columnIndexLength int32
+	bloomOffset                          int64
+	bloomLength                          int32 // 0: none, header included
 }
 
 type rowGroup struct {

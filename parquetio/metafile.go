@@ -79,6 +79,10 @@ func (c *columnChunk) write(w *thriftWriter) {
 	w.strct(12)
 	c.stats.write(w)
 	w.end()
+	if c.bloomLength > 0 {
+		w.i64(14, c.bloomOffset)
+		w.i32(15, c.bloomLength)
+	}
 	w.end()
 	if c.offsetIndexLength > 0 {
 		w.i64(4, c.offsetIndexOffset)
@@ -141,6 +145,10 @@ func (c *columnChunk) readMeta(r *thriftReader, id int16, typ byte) {
 		c.dictOffset = r.varint()
 	case id == 12 && typ == thriftStruct:
 		c.stats.read(r)
+	case id == 14 && typ == thriftI64:
+		c.bloomOffset = r.varint()
+	case id == 15 && typ == thriftI32:
+		c.bloomLength = r.i32()
 	default:
 		r.skip(typ)
 	}

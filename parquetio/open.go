@@ -119,6 +119,9 @@ func (f *File) check() error {
 			if !f.inside(c.offsetIndexOffset, c.offsetIndexLength) || !f.inside(c.columnIndexOffset, c.columnIndexLength) {
 				return corruptf("page index of column %d of row group %d lies outside the file", i, g)
 			}
+			if !f.inside(c.bloomOffset, c.bloomLength) {
+				return corruptf("Bloom filter of column %d of row group %d lies outside the file", i, g)
+			}
 		}
 	}
 	if rows != f.meta.rows {

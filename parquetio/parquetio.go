@@ -32,6 +32,10 @@ type WriteOptions struct {
 	RowGroupRows int  // default 122880
 	PageRows     int  // default 20480: pages are cut at the same rows in every column
 	Compatible   bool // PLAIN and dictionary encodings and V1 pages, for older readers
+
+	// Bloom names the columns (PostgreSQL's names) whose chunks get a Bloom filter, sized by the
+	// distinct values of each for 2 % false positives. It must be a column for which CanBloom is true.
+	Bloom []string
 }
 
 // Info describes a written file.

@@ -79,9 +79,16 @@ func NewWriter(w io.Writer, s coltype.Schema, o WriteOptions) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	blooms, err := bloomColumns(s, o.Bloom)
+	if err != nil {
+		return nil, err
+	}
 	out.meta = fileMeta{schema: elems, createdBy: "frostline"}
 	for _, l := range leaves {
 		lw := &leafWriter{leaf: l, o: &out.o}
+		if blooms[l.column] {
+			lw.bloom = new(hashSet)
+		}
 		lw.vals.reset()
 		out.leaves = append(out.leaves, lw)
 	}
@@ -258,6 +265,9 @@ func (w *Writer) flushGroup() error {
 		g.bytes += c.uncompressed
 		g.compressed += c.compressed
 		index = append(index, x)
+	}
+	if err := w.writeBlooms(&g); err != nil {
+		return err
 	}
 	w.meta.groups = append(w.meta.groups, g)
 	w.offsets = append(w.offsets, index)

@@ -32,6 +32,23 @@ func (w *Writer) writeIndexes() error {
 	return nil
 }
 
+// writeBlooms writes the Bloom filters of the row group behind its chunks: none is kept until the
+// file ends.
+func (w *Writer) writeBlooms(g *rowGroup) error {
+	for i, l := range w.leaves {
+		if l.bloom == nil {
+			continue
+		}
+		b := l.bloom.encode()
+		g.columns[i].bloomOffset, g.columns[i].bloomLength = w.out.off, int32(len(b))
+		if _, err := w.out.Write(b); err != nil {
+			return err
+		}
+		l.bloom.reset()
+	}
+	return nil
+}
+
 func (x *groupIndex) columnIndex(l *leaf) []byte {
 	ci := columnIndex{}
 	for _, b := range x.pages {
