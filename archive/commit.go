@@ -102,7 +102,7 @@ func (a *Archiver) newRecord(ctx context.Context, p *plan, w *written) (*iceberg
 	prefix := iceberg.TableKey(p.table.Name.Schema, p.table.Name.Table) + "/"
 	for _, f := range w.files {
 		r.Files = append(r.Files, iceberg.RecordFile{
-			Path: strings.TrimPrefix(f.key, prefix), Rows: f.info.Rows, Bytes: f.info.Bytes, SHA256: hex.EncodeToString(f.info.SHA256[:]),
+			Path: strings.TrimPrefix(f.key, prefix), Rows: f.info.Rows, Bytes: f.info.Bytes, SHA256: hex.EncodeToString(f.info.SHA256[:]), ETag: f.etag,
 		})
 	}
 	return r, nil

@@ -30,6 +30,7 @@ type file struct {
 	key   string
 	tuple iceberg.Tuple
 	info  parquetio.Info
+	etag  string // "" where the store has none
 }
 
 // fileSet is one worker's open files: one for each Iceberg partition value that it meets, cut by size.
@@ -50,6 +51,7 @@ type upload struct {
 	buf    *bufio.Writer
 	pipe   *io.PipeWriter
 	done   chan error
+	etag   string // once done
 }
 
 func (a *Archiver) newFileSet(p *plan, out *written, worker int) *fileSet {
@@ -198,7 +200,8 @@ func (s *fileSet) begin() (*upload, error) {
 	pr, pw := io.Pipe()
 	u := &upload{key: key, pipe: pw, buf: bufio.NewWriterSize(pw, uploadBuffer), done: make(chan error, 1)}
 	go func() {
-		_, err := s.a.Store.Put(context.Background(), key, pr)
+		stored, err := s.a.Store.Put(context.Background(), key, pr)
+		u.etag = stored.ETag
 		pr.CloseWithError(cmp.Or(err, errStopped))
 		u.done <- err
 	}()
@@ -225,7 +228,7 @@ func (s *fileSet) finish(t iceberg.Tuple, u *upload) error {
 	}
 	s.a.Progress.Add(0, info.Bytes)
 	s.out.mu.Lock()
-	s.out.files = append(s.out.files, file{u.key, t, info})
+	s.out.files = append(s.out.files, file{u.key, t, info, u.etag})
 	s.out.mu.Unlock()
 	if !s.a.SkipProof {
 		s.out.back.file(s.a, s.p.schema, iceberg.RecordFile{Path: u.key, Rows: info.Rows, Bytes: info.Bytes}, progress.Silent)

@@ -163,5 +163,6 @@ type RecordFile struct {
 	Path   string `json:"path"` // relative to the table's location
 	Rows   int64  `json:"rows"`
 	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256"` // hex
+	SHA256 string `json:"sha256"`         // hex
+	ETag   string `json:"etag,omitempty"` // the store's for the object as it was written
 }
