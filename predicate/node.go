@@ -12,8 +12,8 @@ type node interface {
 	// outside active may get anything, the bits after the last row too. t and n are never both set
 	// for a row.
 	eval(c *call, active, t, n []uint64) error
-	// outcomes says which values rows may have under the bounds.
-	outcomes(bounds func(col int) coltype.Bounds) outcomes
+	// outcomes says which values rows may have under what is known.
+	outcomes(k Known) outcomes
 }
 
 // constant is a condition that reads no column.
@@ -52,6 +52,9 @@ type leaf struct {
 	class class
 	test  leafTest
 	match matcher
+
+	members []coltype.Value // the only values that pass, if listed
+	listed  bool
 }
 
 // cost orders the operands of AND and OR: what is cheap decides first.
@@ -156,6 +159,7 @@ func (b *binder) leaf(x side, t leafTest) *leaf {
 
 // compile chooses the loop for the column's Arrow type.
 func (l *leaf) compile() {
+	l.members, l.listed = l.list()
 	switch l.typ.Kind {
 	case coltype.Bool:
 		l.match = newBoolMatch(&l.test)

@@ -25,7 +25,22 @@ func (v Verdict) String() string { return [...]string{"some", "none", "all"}[v] 
 // Rows of zero or less are unknown too. Cells in the side column (Bounds.Exact != 0) make the
 // bounds of a column unknown that can have such cells, unless it has no NULL.
 func (p *Predicate) Prune(bounds func(col int) coltype.Bounds) Verdict {
-	switch o := p.root.outcomes(bounds); {
+	return p.PruneBy(Known{Bounds: bounds})
+}
+
+// Known is what is known of the columns (index into the bound cols) of some rows.
+type Known struct {
+	Bounds func(col int) coltype.Bounds
+	// May reports whether a typed cell of col may equal v, a value of its kind; false must be certain.
+	// nil knows nothing. It is asked only where that can decide, in the order of the conditions.
+	May func(col int, v coltype.Value) bool
+}
+
+// PruneBy is Prune with a test of membership beside the bounds, such as a Bloom filter. It is asked for
+// =, IN and their negations, and for LIKE without wildcards. It is not asked where equal values
+// differ in their stored form: floats, char(n), and numeric that is kept as text.
+func (p *Predicate) PruneBy(k Known) Verdict {
+	switch o := p.root.outcomes(k); {
 	case !o.t:
 		return None
 	case !o.f && !o.n:
@@ -39,36 +54,36 @@ type outcomes struct{ t, f, n bool }
 
 var anything = outcomes{true, true, true}
 
-func (k constant) outcomes(func(int) coltype.Bounds) outcomes {
+func (k constant) outcomes(Known) outcomes {
 	return outcomes{t: k == isTrue, f: k == isFalse, n: k == isNull}
 }
 
-func (x *andNode) outcomes(bounds func(int) coltype.Bounds) outcomes {
+func (x *andNode) outcomes(k Known) outcomes {
 	o := outcomes{t: true}
 	for _, y := range x.list {
-		p := y.outcomes(bounds)
+		p := y.outcomes(k)
 		// A row's value is the lowest of its operands', FALSE < NULL < TRUE.
 		o = outcomes{t: o.t && p.t, f: o.f || p.f, n: o.n && (p.t || p.n) || p.n && (o.t || o.n)}
 	}
 	return o
 }
 
-func (x *orNode) outcomes(bounds func(int) coltype.Bounds) outcomes {
+func (x *orNode) outcomes(k Known) outcomes {
 	o := outcomes{f: true}
 	for _, y := range x.list {
-		p := y.outcomes(bounds)
+		p := y.outcomes(k)
 		o = outcomes{t: o.t || p.t, f: o.f && p.f, n: o.n && (p.f || p.n) || p.n && (o.f || o.n)}
 	}
 	return o
 }
 
-func (x *notNode) outcomes(bounds func(int) coltype.Bounds) outcomes {
-	o := x.x.outcomes(bounds)
+func (x *notNode) outcomes(k Known) outcomes {
+	o := x.x.outcomes(k)
 	return outcomes{t: o.f, f: o.t, n: o.n}
 }
 
-func (x *isTest) outcomes(bounds func(int) coltype.Bounds) outcomes {
-	o := x.x.outcomes(bounds)
+func (x *isTest) outcomes(k Known) outcomes {
+	o := x.x.outcomes(k)
 	r := outcomes{t: o.t, f: o.f || o.n}
 	switch x.what {
 	case isNull:
@@ -94,16 +109,16 @@ func nulls(b coltype.Bounds, mayBeExact bool) (some, others bool) {
 	return b.Nulls > 0, b.Nulls < b.Rows
 }
 
-func (x *nullLeaf) outcomes(bounds func(int) coltype.Bounds) outcomes {
-	some, others := nulls(bounds(x.col), x.exact)
+func (x *nullLeaf) outcomes(k Known) outcomes {
+	some, others := nulls(k.Bounds(x.col), x.exact)
 	if x.neg {
 		some, others = others, some
 	}
 	return outcomes{t: some, f: others}
 }
 
-func (x *leaf) outcomes(bounds func(int) coltype.Bounds) outcomes {
-	b := bounds(x.col)
+func (x *leaf) outcomes(k Known) outcomes {
+	b := k.Bounds(x.col)
 	if b.Rows <= 0 {
 		return anything
 	}
@@ -115,6 +130,9 @@ func (x *leaf) outcomes(bounds func(int) coltype.Bounds) outcomes {
 		return anything
 	}
 	t, f := x.values(x.end(b.Min), x.end(b.Max), b)
+	if t && k.May != nil && x.absent(k.May) {
+		t, f = false, true
+	}
 	return outcomes{t: t, f: f, n: some}
 }
 

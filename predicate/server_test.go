@@ -24,9 +24,10 @@ import (
 
 // oracle is a table on a real server, and the same rows as Arrow batches.
 type oracle struct {
-	db      *pgtest.DB
-	schema  coltype.Schema
-	batches []arrow.RecordBatch
+	db       *pgtest.DB
+	schema   coltype.Schema
+	batches  []arrow.RecordBatch
+	byMember map[predicate.Verdict]int // of chunks that bounds could not decide, and members could
 }
 
 // selects is a function of the server: the keys of the rows where the condition is TRUE, or the error.
@@ -40,7 +41,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$`
 
 func newOracle(t testing.TB, r *rand.Rand, rows int) *oracle {
-	o := &oracle{db: pgtest.Start(t).Database(t)}
+	o := &oracle{db: pgtest.Start(t).Database(t), byMember: map[predicate.Verdict]int{}}
 	o.db.Exec(t, predtest.Types, predtest.Create("t"), selects, "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1")
 	for at := 1; at <= rows; at += 200 {
 		o.db.Exec(t, predtest.Insert(r, "t", at, min(200, rows-at+1)))
@@ -207,6 +208,10 @@ func TestAgainstPostgreSQL(t *testing.T) {
 	if rows < n/3 || refused == 0 || refused > n/5 || verdicts[predicate.None] < 200 || verdicts[predicate.All] < 50 {
 		t.Errorf("the predicates are not a fair mix: %d select rows, %d refused, %v", rows, refused, verdicts)
 	}
+	t.Logf("verdicts by membership alone: %v", o.byMember)
+	if o.byMember[predicate.None] < 100 || o.byMember[predicate.All] < 5 {
+		t.Errorf("membership decided too little: %v", o.byMember)
+	}
 }
 
 // prune checks the verdict on a random chunk, whose bounds are loosened at random.
@@ -225,7 +230,44 @@ func (o *oracle) prune(t *testing.T, r *rand.Rand, text string, p *predicate.Pre
 	if v == predicate.None && slices.Contains(sel, true) || v == predicate.All && slices.Contains(sel, false) {
 		t.Errorf("%s\n  verdict %v, but rows %d to %d give %v; bounds %+v", text, v, from, to, sel, bounds)
 	}
+	known := predicate.Known{Bounds: func(i int) coltype.Bounds { return bounds[i] }, May: o.member(t, r, chunk)}
+	w := p.PruneBy(known)
+	if w == predicate.None && slices.Contains(sel, true) || w == predicate.All && slices.Contains(sel, false) || v != predicate.Some && w != v {
+		t.Errorf("%s\n  verdict %v with members, %v without, but rows %d to %d give %v; bounds %+v", text, w, v, from, to, sel, bounds)
+	}
+	if v == predicate.Some && w != v {
+		o.byMember[w]++
+	}
 	return v
+}
+
+// member tests for a stored cell of exactly the value's form, as a Bloom filter does; now and then it says yes
+// without one.
+func (o *oracle) member(t *testing.T, r *rand.Rand, chunk arrow.RecordBatch) func(int, coltype.Value) bool {
+	return func(i int, v coltype.Value) bool {
+		typ := o.schema.Columns[i].Type
+		if v.Kind != typ.Kind {
+			t.Errorf("column %q of kind %v was asked for a %v", o.schema.Columns[i].Name, typ.Kind, v.Kind)
+			return true
+		}
+		if r.IntN(20) == 0 {
+			return true
+		}
+		arr := chunk.Column(i)
+		for row := range arr.Len() {
+			if arr.IsNull(row) {
+				continue
+			}
+			cell, err := coltype.ValueAt(typ, arr, row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cell.I == v.I && cell.S == v.S && cell.Scale == v.Scale && (v.Big == nil || cell.Big.Cmp(v.Big) == 0) {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 func (o *oracle) bounds(t *testing.T, r *rand.Rand, chunk arrow.RecordBatch, i int, loose bool) coltype.Bounds {
