@@ -59,7 +59,7 @@ func (b *bench) archive() error {
 	if psql != "" {
 		r.add("archive_psql", "archive, whole process", against+", psql", "s", of(ours, whole), median(viaPsql))
 	}
-	r.add("archive_without_readback", "  plan, copy, commit: without the read-back", against, "s",
+	r.add("archive_without_readback", "  plan, copy and commit", against, "s",
 		of(ours, func(p process) float64 { return p.step("plan", "copy", "commit") }), median(peer))
 	r.add("archive_copy", "  copy alone", against, "s", of(ours, func(p process) float64 { return p.step("copy") }), median(peer))
 	r.add("archive_verify", "  verify alone", against, "s", of(ours, func(p process) float64 { return p.step("verify") }), median(peer))
