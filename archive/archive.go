@@ -52,6 +52,25 @@ type Request struct {
 	Retire  Retire
 	Replace bool // swap an archive that differs from the source
 	DryRun  bool // plan and show only
+
+	trail *trail // what the audit line says of the run
+
+	Export Export    // "" archives a partition, or the rows with Column = Value; see ExportRequest
+	Date   time.Time // of the export
+
+	picked  *postgres.Leaf // the leaf, where it is not found by Value
+	missing error          // no leaf has the bounds that Value named
+	refresh bool           // replace, but only where the proof finds a difference
+	settled bool           // what another run has done needs no proof: errSettled
+}
+
+func (r Request) label() string { return iceberg.PartitionName(r.Column, r.Value) }
+
+func (r Request) leafName() string {
+	if r.picked == nil {
+		return ""
+	}
+	return r.picked.Name.String()
 }
 
 // Result is the JSON object that archive prints. The first eight fields are the contract's.
@@ -65,7 +84,8 @@ type Result struct {
 	Bytes     int64     `json:"total_bytes"`
 	Archived  time.Time `json:"archived_at"`
 
-	Action     string          `json:"action"` // "archived", "replaced", "unchanged" (proven equal) or "planned"
+	Action     string          `json:"action"` // "archived", "replaced", "unchanged" (proven equal), "empty" (an export without rows) or "planned"
+	Warning    string          `json:"warning,omitempty"`
 	Digest     string          `json:"digest,omitempty"`
 	RunID      string          `json:"run_id,omitempty"`
 	SnapshotID int64           `json:"snapshot_id,omitempty"`
@@ -75,7 +95,13 @@ type Result struct {
 	Plan       *Plan           `json:"plan,omitempty"`    // dry run
 	Seconds    float64         `json:"seconds"`
 	Steps      []progress.Step `json:"steps,omitempty"`
+
+	Findings []postgres.Finding `json:"findings,omitempty"` // of the preflight, dry run
+	blocked  error
 }
+
+// Err is why the run that was planned would be refused, nil when it would not.
+func (r Result) Err() error { return r.blocked }
 
 // Archiver has what archiving needs. The zero values of the options are the defaults.
 type Archiver struct {
@@ -93,6 +119,9 @@ type Archiver struct {
 	MaxRate   int64                  // bytes a second taken from the server, 0 without a limit
 	Version   string                 // of the tool, for the record
 	SkipProof bool                   // benchmarks only: no read-back, and then nothing is committed
+
+	AuditTable postgres.Name // gets a row for every run; no Table: none
+	Ended      func(Audit)   // hears of every run's audit line; runs at once may call it at once
 }
 
 // Run archives one partition: it is visible and proven in the table when err is nil, and not
@@ -100,25 +129,56 @@ type Archiver struct {
 // and after an error of retiring, which comes when the archive is proven and says so.
 func (a *Archiver) Run(ctx context.Context, req Request) (Result, error) {
 	a.defaults()
+	req.trail = &trail{started: time.Now().UTC()}
+	res, err := a.run(ctx, req)
+	a.audit(ctx, req, res, err)
+	return res, err
+}
+
+func (a *Archiver) run(ctx context.Context, req Request) (Result, error) {
 	clock := progress.NewClock()
 	plan, err := a.plan(ctx, req)
 	if err != nil {
 		return Result{}, err
 	}
+	if err := plan.settle(); err != nil {
+		return Result{}, err
+	}
+	if err := a.Store.Probe(ctx); err != nil {
+		return Result{}, fmt.Errorf("archive %s: %w", plan.label(), err)
+	}
 	clock.Done("plan")
+	if err := a.preflight(ctx, plan); err != nil {
+		return Result{}, err
+	}
+	clock.Done("preflight")
 	if req.DryRun {
 		return a.planned(ctx, plan)
+	}
+	if err := plan.blocked(); err != nil {
+		return Result{}, err
+	}
+	a.warn(plan)
+	if none, err := a.noRows(ctx, plan); err != nil {
+		return Result{}, err
+	} else if none {
+		return a.empty(plan), nil
 	}
 	release, err := a.lock(ctx, plan)
 	if err != nil {
 		return Result{}, err
 	}
 	defer release()
+	if plan, err = a.replan(ctx, plan); err != nil {
+		return Result{}, err
+	}
 
 	var res Result
-	if plan.existing != nil && !req.Replace {
+	archived := plan.existing != nil && !req.Replace
+	if archived {
 		res, err = a.prove(ctx, plan, clock)
-	} else {
+	}
+	if !archived || plan.refreshes() && errors.Is(err, ErrDiffers) {
 		res, err = a.archive(ctx, plan, clock)
 	}
 	if err != nil {
@@ -145,6 +205,10 @@ func (a *Archiver) archive(ctx context.Context, p *plan, clock *progress.Clock) 
 		return Result{}, err
 	}
 	clock.Done("copy")
+	if p.req.Export != "" && written.digest.Rows == 0 { // deleted since noRows looked
+		a.discard(written)
+		return a.empty(p), nil
+	}
 	if a.SkipProof {
 		a.discard(written)
 		return Result{Status: "unproven", Records: written.digest.Rows, Files: len(written.files), Bytes: written.bytes()}, nil
@@ -214,6 +278,19 @@ func (a *Archiver) lock(ctx context.Context, p *plan) (release func(), err error
 		return nil, fmt.Errorf("archive %s: %w: its advisory lock is held; nothing was done, wait for the other run to end", p.label(), ErrBusy)
 	}
 	return release, nil
+}
+
+// replan plans again under the lock: another run may have ended between the plan and the lock.
+func (a *Archiver) replan(ctx context.Context, old *plan) (*plan, error) {
+	p, err := a.plan(ctx, old.req)
+	if err != nil {
+		return nil, err
+	}
+	if p.partition != old.partition {
+		return nil, fmt.Errorf("archive %s: %w: it has just been archived as %s; nothing was done", old.label(), ErrBusy, p.partition)
+	}
+	p.findings = old.findings
+	return p, p.settle()
 }
 
 func newRunID(now time.Time) string {

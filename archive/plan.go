@@ -29,13 +29,18 @@ type plan struct {
 	relation  postgres.Name  // what is read
 	spec      iceberg.PartitionSpec
 	existing  *iceberg.Partition // archived already
+	tree      bool               // relation is read with its partitions
 	gone      bool               // the leaf is no partition any more: retired by an earlier run
+	findings  []postgres.Finding // of the preflight
 
 	schema coltype.Schema // of this run's files, with field ids: set by ensure
 	digest digest.Digest  // of the proven archive: what a retired table must still equal
 }
 
 func (p *plan) label() string { return p.table.Name.String() + " " + p.partition }
+
+// refreshes says whether an archive that differs from the source is replaced.
+func (p *plan) refreshes() bool { return p.req.refresh || p.req.Export != "" }
 
 func (p *plan) bounds() string {
 	if p.leaf != nil {
@@ -49,6 +54,8 @@ type Plan struct {
 	Source    string   `json:"source"`
 	Bounds    string   `json:"bounds"`
 	Bytes     int64    `json:"source_bytes"`
+	Rows      int64    `json:"source_rows_estimate"`   // the planner's, -1 unknown
+	Estimate  int64    `json:"archive_bytes_estimate"` // a rough guess
 	Query     string   `json:"copy_query"`
 	Partition string   `json:"iceberg_partitioning"` // "month(transaction_date)", "none"
 	Existing  string   `json:"already_archived,omitempty"`
@@ -63,16 +70,16 @@ func (a *Archiver) plan(ctx context.Context, req Request) (*plan, error) {
 	case req.Column == "" || req.Value == "":
 		return nil, fmt.Errorf("archive %s: %w: --partition-column and --partition-value are both needed", req.Table, ErrBadInput)
 	}
-	if err := a.Store.Probe(ctx); err != nil {
-		return nil, fmt.Errorf("archive %s: %w", req.Table, err)
-	}
 	t, err := a.DB.Table(ctx, req.Table)
 	if err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
 	}
+	if err := a.pickByBounds(ctx, t, &req); err != nil {
+		return nil, err
+	}
 	now := time.Now().UTC()
 	p := &plan{
-		req: req, runID: newRunID(now), started: now, table: t,
+		req: req, runID: req.trail.begin(now), started: now, table: t,
 		partition: iceberg.PartitionName(req.Column, req.Value),
 	}
 	if err := a.findExisting(ctx, p, func(e iceberg.Partition) bool { return e.Name == p.partition }); err != nil {
@@ -83,9 +90,12 @@ func (a *Archiver) plan(ctx context.Context, req Request) (*plan, error) {
 			return nil, fmt.Errorf("archive %s: %w: --sort-by: there is no column %s; nothing was done", p.label(), ErrBadInput, postgres.Quote(name))
 		}
 	}
-	if t.Partitioned {
+	switch {
+	case req.Export != "":
+		err = a.planExport(ctx, p)
+	case t.Partitioned:
 		err = a.planLeaf(ctx, p)
-	} else {
+	default:
 		err = a.planRows(ctx, p)
 	}
 	if err != nil {
@@ -96,7 +106,7 @@ func (a *Archiver) plan(ctx context.Context, req Request) (*plan, error) {
 
 // planLeaf finds the leaf that the value names. A leaf that is gone but archived is a partition that an earlier run retired.
 func (a *Archiver) planLeaf(ctx context.Context, p *plan) error {
-	leaf, err := a.DB.FindLeaf(ctx, p.table, p.req.Column, p.req.Value)
+	leaf, err := a.findLeaf(ctx, p)
 	if errors.Is(err, postgres.ErrNoPartition) && p.existing != nil {
 		p.gone = true
 		return a.planGone(ctx, p)
@@ -180,36 +190,48 @@ func (p *plan) query(s coltype.Schema, part string) string {
 			conds = append(conds, "("+c+")")
 		}
 	}
-	q := "SELECT " + pgcopy.SelectList(s.Columns, "") + " FROM ONLY " + p.relation.String()
+	only := "ONLY "
+	if p.tree {
+		only = ""
+	}
+	q := "SELECT " + pgcopy.SelectList(s.Columns, "") + " FROM " + only + p.relation.String()
 	if len(conds) > 0 {
 		q += " WHERE " + strings.Join(conds, " AND ")
 	}
 	return q
 }
 
+// compression is about how many times smaller files are than the heap of ordinary tables.
+const compression = 4
+
 // planned is the result of a dry run.
 func (a *Archiver) planned(ctx context.Context, p *plan) (Result, error) {
-	shown := &Plan{Source: p.relation.String(), Bounds: p.bounds(), Bytes: p.table.Bytes, Partition: "none"}
+	shown := &Plan{Source: p.relation.String(), Bounds: p.bounds(), Bytes: p.table.Bytes, Rows: p.table.Rows, Partition: "none"}
 	if p.spec.Transform != "" {
 		shown.Partition = p.spec.Transform + "(" + p.spec.Column + ")"
 	}
 	if p.leaf != nil {
-		shown.Bytes = p.leaf.Bytes
+		shown.Bytes, shown.Rows = p.leaf.Bytes, p.leaf.Rows
 	}
 	if !p.gone {
 		shown.Query = p.query(coltype.Schema{Columns: p.table.Columns}, "")
 	}
+	shown.Estimate = shown.Bytes / compression
 	if p.existing != nil {
 		shown.Existing = p.existing.Digest
 	}
-	steps, err := a.retireSteps(ctx, p)
-	if err != nil {
-		return Result{}, err
-	}
-	for _, s := range steps {
-		shown.Retire = append(shown.Retire, s.SQL...)
+	blocked := p.blocked()
+	if blocked == nil {
+		steps, err := a.retireSteps(ctx, p)
+		if err != nil {
+			return Result{}, err
+		}
+		for _, s := range steps {
+			shown.Retire = append(shown.Retire, s.SQL...)
+		}
 	}
 	return Result{
+		Findings: p.findings, blocked: blocked,
 		Status: "planned", Action: "planned", Plan: shown,
 		Table: p.table.Name.Schema + "." + p.table.Name.Table, Partition: p.partition,
 		Location: objstore.Location(a.Store, iceberg.PartitionKey(p.table.Name.Schema, p.table.Name.Table, p.partition)),

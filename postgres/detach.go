@@ -109,11 +109,11 @@ func (db *DB) referenced(ctx context.Context, op string, oid uint32, name Name) 
 		if k.References == name { // goes with the partition: the detach works, a drop does not
 			return fmt.Errorf("%s: %w: %q of %s refers to the partition itself; nothing was done; drop that constraint first", op, ErrForeignKey, k.Name, k.Table.plain())
 		}
-		rows, err := db.QueryText(ctx, op, "SELECT EXISTS (SELECT FROM "+k.Table.String()+" AS f JOIN "+name.String()+" AS p ON "+k.Condition+")")
+		held, err := db.refers(ctx, op, k, name)
 		if err != nil {
 			return err
 		}
-		if *rows[0][0] == "t" {
+		if held {
 			return fmt.Errorf("%s: %w: %q of %s refers to rows of the partition; nothing was done; delete or archive those rows first",
 				op, ErrForeignKey, k.Name, k.Table.plain())
 		}

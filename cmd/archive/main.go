@@ -13,11 +13,13 @@ import (
 	"frostline/iceberg"
 	"frostline/internal/cli"
 	"frostline/internal/progress"
+	"frostline/postgres"
 )
 
 // flags are the command line: one field a command, each in a file of its own, and what they share.
 type flags struct {
 	Archive archiveCmd       `cmd:"" default:"withargs" help:"Archive one partition (the default command)."`
+	Plan    planCmd          `cmd:"" help:"Show what archiving one partition would do, and what stands in the way; change nothing."`
 	Version kong.VersionFlag `help:"Print the version."`
 
 	cli.Server    `embed:"" group:"PostgreSQL"`
@@ -44,6 +46,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err == nil {
 		err = cli.PrintJSON(stdout, result)
+	}
+	if r, ok := result.(interface{ Err() error }); ok && err == nil {
+		err = r.Err() // a plan is shown, also when it is blocked
 	}
 	if err != nil {
 		return cli.Fail(stderr, err, exitCode(err))
@@ -78,7 +83,9 @@ func exitCode(err error) int {
 		return cli.Usage
 	case errors.Is(err, archive.ErrProof):
 		return cli.Unproven
-	case errors.Is(err, archive.ErrDiffers), errors.Is(err, archive.ErrBusy):
+	case errors.Is(err, postgres.ErrPrivilege):
+		return cli.Privilege
+	case errors.Is(err, archive.ErrDiffers), errors.Is(err, archive.ErrBusy), errors.Is(err, archive.ErrBlocked):
 		return cli.Conflict
 	}
 	return cli.ExitCode(err)
