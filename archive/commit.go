@@ -5,9 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"frostline/iceberg"
 	"frostline/postgres"
@@ -27,11 +25,6 @@ func (a *Archiver) commit(ctx context.Context, p *plan, w *written) (*iceberg.Ta
 			Leaf: p.relation.String(), Bounds: p.bounds(), ArchivedAt: p.started,
 		},
 		Replace: p.existing != nil,
-		Summary: map[string]string{
-			"source.partition_value": p.req.Value,
-			"archive.timestamp":      p.started.Format(time.RFC3339),
-			"archive.total_records":  strconv.FormatInt(w.digest.Rows, 10),
-		},
 		Record: func(ctx context.Context, snapshotID int64, schemaID int) error {
 			record.SnapshotID, record.SchemaID = snapshotID, schemaID
 			return a.Catalog.WriteRecord(ctx, tableKey, record)

@@ -43,8 +43,11 @@ func (p *plan) label() string { return p.table.Name.String() + " " + p.partition
 func (p *plan) refreshes() bool { return p.req.refresh || p.req.Export != "" }
 
 func (p *plan) bounds() string {
-	if p.leaf != nil {
+	switch {
+	case p.leaf != nil:
 		return p.leaf.Bound
+	case p.gone:
+		return p.existing.Bounds
 	}
 	return "WHERE " + p.where
 }
@@ -86,7 +89,7 @@ func (a *Archiver) plan(ctx context.Context, req Request) (*plan, error) {
 		return nil, err
 	}
 	for _, name := range a.SortBy {
-		if !slices.ContainsFunc(t.Columns, func(c coltype.Column) bool { return c.Name == name }) {
+		if !hasColumn(t, name) {
 			return nil, fmt.Errorf("archive %s: %w: --sort-by: there is no column %s; nothing was done", p.label(), ErrBadInput, postgres.Quote(name))
 		}
 	}
@@ -104,6 +107,10 @@ func (a *Archiver) plan(ctx context.Context, req Request) (*plan, error) {
 	return p, nil
 }
 
+func hasColumn(t *postgres.Table, name string) bool {
+	return slices.ContainsFunc(t.Columns, func(c coltype.Column) bool { return c.Name == name })
+}
+
 // planLeaf finds the leaf that the value names. A leaf that is gone but archived is a partition that an earlier run retired.
 func (a *Archiver) planLeaf(ctx context.Context, p *plan) error {
 	leaf, err := a.findLeaf(ctx, p)
@@ -113,6 +120,9 @@ func (a *Archiver) planLeaf(ctx context.Context, p *plan) error {
 	}
 	if err != nil {
 		return fmt.Errorf("archive: %w", err)
+	}
+	if !hasColumn(p.table, p.req.Column) {
+		a.Log.Warn("the table has no such column: it is only a name for the archive path, and the partition key is meant", "table", p.table.Name.String(), "partition-column", p.req.Column)
 	}
 	p.leaf, p.relation = &leaf, leaf.Name
 	p.spec = specOfLeaf(p.table, leaf)

@@ -58,8 +58,9 @@ func (a *Archiver) retire(ctx context.Context, p *plan) (string, error) {
 
 // reattach is what to do with a detached table that changed after it was archived.
 func (p *plan) reattach() string {
-	if p.leaf == nil {
-		return "attach it again and archive it with --replace"
+	parent, bound := p.table.Name, p.bounds()
+	if p.leaf != nil {
+		parent = p.leaf.Parent
 	}
-	return fmt.Sprintf("to take it back: ALTER TABLE %s ATTACH PARTITION %s %s, then archive it with --replace", p.leaf.Parent, p.leaf.Name, p.leaf.Bound)
+	return fmt.Sprintf("to take it back: ALTER TABLE %s ATTACH PARTITION %s %s, then archive it with --replace", parent, p.relation, bound)
 }

@@ -58,7 +58,7 @@ func (r *readBack) wait() (digest.Digest, error) {
 // stop gives up what is not read yet.
 func (r *readBack) stop() {
 	r.cancel()
-	r.g.Wait()
+	_ = r.g.Wait() // the run has failed already
 }
 
 // verify waits until every written file has been read back from the store and its rows encoded again, and compares the

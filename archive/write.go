@@ -207,7 +207,7 @@ func (s *fileSet) begin() (*upload, error) {
 	}()
 	var err error
 	if u.writer, err = parquetio.NewWriter(u.buf, s.p.schema, s.a.Layout); err != nil {
-		u.stop(err)
+		_ = u.stop(err)
 		return nil, err
 	}
 	return u, nil
@@ -258,7 +258,7 @@ func (s *fileSet) close() error {
 	for t, u := range s.open {
 		delete(s.open, t)
 		if len(errs) > 0 {
-			u.stop(errs[0])
+			_ = u.stop(errs[0])
 		} else if err := s.finish(t, u); err != nil {
 			errs = append(errs, err)
 		}
@@ -269,7 +269,7 @@ func (s *fileSet) close() error {
 func (s *fileSet) abort() {
 	for t, u := range s.open {
 		delete(s.open, t)
-		u.stop(errStopped)
+		_ = u.stop(errStopped)
 	}
 }
 

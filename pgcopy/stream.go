@@ -58,7 +58,7 @@ func Stream(s coltype.Schema, o DecodeOptions, copyOut func(io.Writer) (int64, e
 func drain(dec *Decoder, sink func(arrow.RecordBatch) error) error {
 	for {
 		b, err := dec.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

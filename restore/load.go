@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"frostline/objstore"
 	"frostline/parquetio"
 	"frostline/pgcopy"
 	"frostline/postgres"
@@ -53,6 +54,9 @@ func (r *Restorer) load(ctx context.Context, p *plan) error {
 			}
 			g.Go(func() error {
 				if err := r.loadUnit(ctx, p, u); err != nil {
+					if errors.Is(err, parquetio.ErrCorrupt) || errors.Is(err, objstore.ErrCorrupt) || errors.Is(err, objstore.ErrNotExist) {
+						return fmt.Errorf("load %s: %s: %w; the archive is damaged, bring the file back from a copy or an older version of the object", p.label(), u.name(), err)
+					}
 					return fmt.Errorf("load %s: %s: %w; run again to go on from the last checkpoint", p.label(), u.name(), err)
 				}
 				return nil

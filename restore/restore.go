@@ -92,6 +92,10 @@ func (r *Restorer) Run(ctx context.Context, req Request) (Result, error) {
 			return Result{}, err
 		}
 		c.Done("verify")
+		if err := r.attach(ctx, p); err != nil { // what a killed run may have left to do
+			return Result{}, err
+		}
+		c.Done("attach")
 		return r.result(p, c, "unchanged"), nil
 	}
 	if err := r.stage(ctx, p); err != nil {

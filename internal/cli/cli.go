@@ -18,6 +18,8 @@ import (
 
 	"frostline/iceberg"
 	"frostline/objstore"
+	"frostline/parquetio"
+	"frostline/pgcopy"
 	"frostline/postgres"
 )
 
@@ -80,6 +82,8 @@ func ExitCode(err error) int {
 		{objstore.ErrCorrupt, Damaged},
 		{objstore.ErrNotExist, Damaged},
 		{iceberg.ErrCorrupt, Damaged},
+		{parquetio.ErrCorrupt, Damaged},
+		{pgcopy.ErrCorrupt, Damaged},
 	} {
 		if errors.Is(err, c.err) {
 			return c.code

@@ -1,0 +1,278 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"frostline/internal/pgtest"
+	"frostline/internal/s3test"
+)
+
+// proxy stands between archive and the S3 server, and lets a fault happen at the first request that a step makes.
+type proxy struct {
+	*httptest.Server
+	mu    sync.Mutex
+	step  func(*http.Request) bool
+	fault func(http.ResponseWriter, *http.Request) (handled bool)
+	hit   atomic.Bool
+	again bool // the fault stays, for every later request
+}
+
+func newProxy(t *testing.T, to string) *proxy {
+	target, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host }}
+	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) }
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		strike := p.step != nil && (p.step(r) && !p.hit.Load() || p.again && p.hit.Load())
+		if strike {
+			p.hit.Store(true)
+		}
+		fault := p.fault
+		p.mu.Unlock()
+		if strike && fault(w, r) {
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(p.Close)
+	return p
+}
+
+// lose forwards the request and drops the answer.
+func (p *proxy) lose(to string) func(http.ResponseWriter, *http.Request) bool {
+	return func(_ http.ResponseWriter, r *http.Request) bool {
+		target, _ := url.Parse(to)
+		forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host }}
+		forward.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// answer gives an S3 error.
+func s3error(status int, code string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, "<Error><Code>%s</Code><Message>injected</Message></Error>", code)
+		return true
+	}
+}
+
+// The steps of a run, by the request that each begins with.
+var steps = []struct {
+	name  string
+	match func(*http.Request) bool
+}{
+	{"plan", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "_probe") }},
+	{"copy and write", func(r *http.Request) bool { return r.Method != http.MethodGet && strings.HasSuffix(r.URL.Path, ".parquet") }},
+	{"read back", func(r *http.Request) bool { return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".parquet") }},
+	{"record", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/schema_snapshot-") }},
+	{"commit", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/v2.metadata.json") }},
+	{"publish", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/schema_snapshot.json") }},
+}
+
+// Every fault at every step of a run. Whatever happens, the table shows the partition wholly or not at all, nothing is dropped from
+// PostgreSQL, and running again ends with all of it. The table of outcomes is docs/operations/faults.md; FROSTLINE_REWRITE=1 writes it.
+func TestFaults(t *testing.T) {
+	server := s3test.Start(t)
+	w := newWorld(t, server.Warehouse(t))
+	w.db.Exec(t, fmt.Sprintf(`
+		CREATE TABLE k (id bigint, at timestamptz NOT NULL, note text) PARTITION BY RANGE (at);
+		CREATE TABLE k_01 PARTITION OF k FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+		INSERT INTO k SELECT i, '2024-01-01'::timestamptz + i * interval '10 seconds', md5(i::text) || md5((-i)::text) FROM generate_series(1, %d) i`, killRows))
+	p := newProxy(t, server.Endpoint)
+
+	var running *exec.Cmd
+	backends := func(signal string) func(http.ResponseWriter, *http.Request) bool {
+		return func(http.ResponseWriter, *http.Request) bool {
+			admin := &pgtest.DB{DSN: w.db.DSN, Name: w.db.Name, Server: w.db.Server}
+			for _, r := range admin.Query(t, `SELECT pid FROM pg_stat_activity WHERE application_name = 'frostline archive' AND datname = current_database()`) {
+				pid, _ := strconv.Atoi(r[0])
+				if signal == "KILL" {
+					syscall.Kill(pid, syscall.SIGKILL) // the server ends all sessions and recovers
+					break
+				}
+				admin.Query(t, `SELECT pg_terminate_backend($1::int)`, r[0])
+			}
+			return false
+		}
+	}
+	faults := []struct {
+		name  string
+		act   func(http.ResponseWriter, *http.Request) bool
+		stays bool
+	}{
+		{"kill -9 of archive", func(http.ResponseWriter, *http.Request) bool {
+			running.Process.Kill()
+			panic(http.ErrAbortHandler)
+		}, false},
+		{"connections to PostgreSQL cut", backends("TERM"), false},
+		{"PostgreSQL crashes and restarts", backends("KILL"), false},
+		{"S3 answers 503 once", s3error(503, "SlowDown"), false},
+		{"S3 answers after 2 s", func(http.ResponseWriter, *http.Request) bool { time.Sleep(2 * time.Second); return false }, false},
+		{"S3's answer is lost", p.lose(server.Endpoint), false},
+		{"S3 credentials expire", s3error(400, "ExpiredToken"), true},
+	}
+	var table strings.Builder
+	table.WriteString("| fault | step | exit code | the table then shows | running again |\n|---|---|---|---|---|\n")
+	seen := map[string]bool{}
+	for _, f := range faults {
+		for i, s := range steps {
+			run := w.fresh(len(seen)*100 + i)
+			seen[f.name] = true
+			run.env = append(run.env, "AWS_ENDPOINT_URL_S3="+p.URL)
+			p.mu.Lock()
+			p.step, p.fault, p.again = s.match, f.act, f.stays
+			p.hit.Store(false)
+			p.mu.Unlock()
+			running = run.command("archive", "--table", "k", "--partition-column", "at", "--partition-value", "2024-01", "--quiet")
+			var stderr bytes.Buffer
+			running.Stderr = &stderr
+			err := running.Run()
+			p.mu.Lock()
+			p.step = nil
+			p.mu.Unlock()
+			name := f.name + " at " + s.name
+			if !p.hit.Load() {
+				t.Errorf("%s: the step was never reached: %v %s", name, err, stderr.String())
+			}
+			code := running.ProcessState.ExitCode()
+			shown := run.visible("at=2024-01")
+			if shown == "torn" {
+				t.Errorf("%s: the partition is there in part", name)
+			}
+			if code == 0 && shown != "whole" {
+				t.Errorf("%s: success, and the table shows %s", name, shown)
+			}
+			if code != 0 && code != -1 && (strings.Count(stderr.String(), "\n") != 1 || stderr.Len() < 20) {
+				t.Errorf("%s: stderr %q", name, stderr.String())
+			}
+			db := &pgtest.DB{DSN: w.db.DSN, Name: w.db.Name, Server: w.db.Server}
+			waitForServer(t, db)
+			if n := db.One(t, `SELECT count(*) FROM k`); n != fmt.Sprint(killRows) {
+				t.Errorf("%s: PostgreSQL has %s rows", name, n)
+			}
+			again := run.run("archive", "--table", "k", "--partition-column", "at", "--partition-value", "2024-01", "--quiet")
+			if got := run.visible("at=2024-01"); got != "whole" {
+				t.Errorf("%s: after running again the table shows %s", name, got)
+			}
+			if want := map[string]string{"whole": "unchanged", "nothing": "archived"}[shown]; again["action"] != want {
+				t.Errorf("%s: the table showed %s, running again says %v", name, shown, again["action"])
+			}
+			ended := fmt.Sprint(code)
+			if code == -1 {
+				ended = "killed"
+			}
+			fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |\n", f.name, s.name, ended, shown, again["action"])
+		}
+	}
+	t.Log("\n" + table.String())
+	if os.Getenv("FROSTLINE_REWRITE") != "" {
+		writeFaults(t, table.String())
+	}
+}
+
+func writeFaults(t *testing.T, table string) {
+	text := "# Faults of an archive run\n\nWritten by `FROSTLINE_REWRITE=1 go test -run TestFaults ./internal/e2e`, which makes each fault happen to the real commands at the first\n" +
+		"request of each step, with a real PostgreSQL and a real S3 server. After every fault the table shows the partition\nwholly or not at all, PostgreSQL still has every row, and running again ends well.\n\n" + table
+	if err := os.MkdirAll("../../docs/operations", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("../../docs/operations/faults.md", []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitForServer waits until a server that crashed has recovered.
+func waitForServer(t *testing.T, db *pgtest.DB) {
+	t.Helper()
+	var err error
+	for range 100 {
+		if err = db.Try("SELECT 1"); err == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("the server did not come back: %v", err)
+}
+
+// Two archivers on two partitions of one table at the same moment: both are there afterwards. On one partition: one does the work,
+// the other finds it done or is told that it is being done.
+func TestTwoArchivers(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.db.Exec(t, `
+			CREATE TABLE k (id bigint, at timestamptz NOT NULL) PARTITION BY RANGE (at);
+			CREATE TABLE k_01 PARTITION OF k FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+			CREATE TABLE k_02 PARTITION OF k FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+			INSERT INTO k SELECT i, '2024-01-01'::timestamptz + i * interval '40 seconds' FROM generate_series(1, 100000) i`)
+		for _, values := range [][2]string{{"2024-01", "2024-02"}, {"2024-01", "2024-01"}} {
+			w := w.fresh(len(values[0] + values[1]))
+			w.warehouse += values[1]
+			w.env = append(w.env, "ARCHIVE_WAREHOUSE="+w.warehouse)
+			var wg sync.WaitGroup
+			codes := make([]int, 2)
+			said := make([]string, 2)
+			for i, v := range values {
+				wg.Go(func() {
+					cmd := w.command("archive", "--table", "k", "--partition-column", "at", "--partition-value", v, "--quiet")
+					out, _ := cmd.CombinedOutput()
+					codes[i], said[i] = cmd.ProcessState.ExitCode(), string(out)
+				})
+			}
+			wg.Wait()
+			for i, c := range codes {
+				if c != 0 && (values[0] != values[1] || c != 8) {
+					t.Errorf("%v: exit code %d: %s", values, c, said[i])
+				}
+			}
+			if codes[0] != 0 && codes[1] != 0 {
+				t.Errorf("%v: neither ended well: %s %s", values, said[0], said[1])
+			}
+			for _, v := range values {
+				if res := w.run("archive", "--table", "k", "--partition-column", "at", "--partition-value", v, "--quiet"); res["action"] != "unchanged" {
+					t.Errorf("%s afterwards: %v", v, res["action"])
+				}
+			}
+		}
+	})
+}
+
+// A file that cannot grow any further (a full disk, a quota) ends the run with the table as it was.
+func TestDiskFull(t *testing.T) {
+	w := newWorld(t, "file://"+t.TempDir())
+	w.db.Exec(t, fmt.Sprintf(`
+		CREATE TABLE k (id bigint, at timestamptz NOT NULL, note text) PARTITION BY RANGE (at);
+		CREATE TABLE k_01 PARTITION OF k FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+		INSERT INTO k SELECT i, '2024-01-01'::timestamptz + i * interval '10 seconds', md5(i::text) || md5((-i)::text) FROM generate_series(1, %d) i`, killRows))
+	args := []string{"--table", "k", "--partition-column", "at", "--partition-value", "2024-01", "--quiet"}
+	full := w.command("sh")
+	full.Path, full.Args = "/bin/sh", append([]string{"sh", "-c", `ulimit -f 1000; exec "$0" "$@"`, bin + "/archive"}, args...)
+	out, err := full.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "file too large") || strings.Count(string(out), "\n") != 1 {
+		t.Errorf("error %v, output %q", err, out)
+	}
+	if got := w.visible("at=2024-01"); got != "nothing" {
+		t.Errorf("the table shows %s", got)
+	}
+	if res := w.run("archive", args...); res["action"] != "archived" {
+		t.Errorf("afterwards: %v", res["action"])
+	}
+}
