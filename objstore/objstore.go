@@ -89,6 +89,7 @@ type Options struct {
 	Concurrency int           // part uploads and ranged reads at once, default 4
 	Timeout     time.Duration // S3: of a connection without progress, default 60 s
 	MaxAttempts int           // S3: of one request, default 5; about 3 s of waiting in all
+	Storage     Storage       // S3: of new objects
 }
 
 // Open opens the warehouse at location, "s3://bucket/prefix" or "file:///dir" (made by the first write; the
@@ -103,8 +104,13 @@ func Open(ctx context.Context, location string, o Options) (Store, error) {
 	if o.MaxAttempts <= 0 {
 		o.MaxAttempts = 5
 	}
+	if err := o.Storage.Check(); err != nil {
+		return nil, fmt.Errorf("open warehouse %q: %w", location, err)
+	}
 	scheme, rest, ok := strings.Cut(location, "://")
 	switch {
+	case ok && scheme == "file" && o.Storage != Storage{}:
+		return nil, fmt.Errorf("open warehouse %q: %s", location, onlyS3)
 	case ok && scheme == "file":
 		return openFile(location, rest)
 	case ok && scheme == "s3":

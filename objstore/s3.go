@@ -131,13 +131,15 @@ func (s *s3Store) Put(ctx context.Context, key string, r io.Reader) (Object, err
 		return Object{}, err
 	}
 	source := &sourceReader{contextReader: contextReader{ctx: ctx, r: r}, sum: crc32.NewIEEE()}
-	out, err := s.uploads.UploadObject(ctx, &transfermanager.UploadObjectInput{
+	in := &transfermanager.UploadObjectInput{
 		Bucket:            &s.bucket,
 		Key:               name,
 		Body:              source,
 		ChecksumAlgorithm: tmtypes.ChecksumAlgorithmCrc32,
 		ChecksumType:      tmtypes.ChecksumTypeFullObject,
-	})
+	}
+	s.o.Storage.upload(key, in)
+	out, err := s.uploads.UploadObject(ctx, in)
 	if source.err != nil {
 		return Object{}, sourceFailure(Location(s, key), source.err)
 	}
@@ -205,13 +207,15 @@ func (s *s3Store) Create(ctx context.Context, key string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.client.PutObject(ctx, &s3.PutObjectInput{
+	in := &s3.PutObjectInput{
 		Bucket:            &s.bucket,
 		Key:               name,
 		Body:              bytes.NewReader(data),
 		IfNoneMatch:       aws.String("*"),
 		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
-	})
+	}
+	in.ServerSideEncryption, in.SSEKMSKeyId = s.o.Storage.encryption()
+	_, err = s.client.PutObject(ctx, in)
 	return s.fail(ctx, "create", key, err)
 }
 
