@@ -1,7 +1,6 @@
 package query
 
 import (
-	"container/list"
 	"context"
 	"sync"
 
@@ -10,26 +9,13 @@ import (
 	"frostline/parquetio"
 )
 
-// footerCache keeps decoded footers and page indexes of data files by location, the least
-// recently used ones leaving first. Data files never change, so nothing in it grows stale.
-type footerCache struct {
-	mu       sync.Mutex
-	maxFiles int
-	maxBytes int64
-	bytes    int64
-	order    *list.List // of *footer, most recent first
-	byKey    map[footerKey]*list.Element
-}
+// footerCache keeps decoded footers and page indexes of data files by location. Data files never
+// change, so nothing in it grows stale.
+type footerCache = lru[footerKey, *parquetio.File]
 
 type footerKey struct {
 	location string
 	size     int64
-}
-
-type footer struct {
-	key    footerKey
-	file   *parquetio.File
-	weight int64
 }
 
 // What a kept file takes, roughly: the end of the file that parquetio read first and keeps, and for each column
@@ -39,35 +25,8 @@ const (
 	chunkWeight = 1 << 10
 )
 
-func newFooterCache(files int, bytes int64) *footerCache {
-	return &footerCache{maxFiles: files, maxBytes: bytes, order: list.New(), byKey: map[footerKey]*list.Element{}}
-}
-
-func (c *footerCache) get(k footerKey) *parquetio.File {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	el := c.byKey[k]
-	if el == nil {
-		return nil
-	}
-	c.order.MoveToFront(el)
-	return el.Value.(*footer).file
-}
-
-func (c *footerCache) put(k footerKey, f *parquetio.File, columns int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.byKey[k] != nil {
-		return
-	}
-	e := &footer{key: k, file: f, weight: min(k.size, tailWeight) + int64(f.RowGroups()+1)*int64(columns+1)*chunkWeight}
-	c.byKey[k] = c.order.PushFront(e)
-	c.bytes += e.weight
-	for c.order.Len() > 1 && (c.order.Len() > c.maxFiles || c.bytes > c.maxBytes) {
-		last := c.order.Remove(c.order.Back()).(*footer)
-		delete(c.byKey, last.key)
-		c.bytes -= last.weight
-	}
+func footerWeight(k footerKey, f *parquetio.File, columns int) int64 {
+	return min(k.size, tailWeight) + int64(f.RowGroups()+1)*int64(columns+1)*chunkWeight
 }
 
 // openFile opens a data file, from the cache where it can. The file counts into st.
@@ -78,14 +37,14 @@ func (e *Engine) openFile(ctx context.Context, location string, size int64, colu
 	}
 	src := object{store: e.store, key: key, size: size}
 	k := footerKey{location, size}
-	if f := e.footers.get(k); f != nil {
+	if f, ok := e.footers.get(k); ok {
 		return f.With(src, st), nil
 	}
 	f, err := parquetio.Open(ctx, src, parquetio.ReadOptions{Stats: st})
 	if err != nil {
 		return nil, unreadable(location, err)
 	}
-	e.footers.put(k, f, columns)
+	e.footers.put(k, f, footerWeight(k, f, columns))
 	return f, nil
 }
 

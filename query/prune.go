@@ -25,14 +25,6 @@ func (s *scan) byField(bounds map[int]coltype.Bounds) predicate.Verdict {
 	})
 }
 
-// byFooter prunes with the statistics of one row group.
-func (s *scan) byFooter(f *parquetio.File, rg int) predicate.Verdict {
-	if s.noPrune {
-		return predicate.Some
-	}
-	return s.filter.Prune(func(col int) coltype.Bounds { return f.Bounds(rg, s.cols[col]) })
-}
-
 // piece is rows of a row group under one verdict, Some or All.
 type piece struct {
 	parquetio.RowRange

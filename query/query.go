@@ -1,5 +1,6 @@
 // Package query answers filtered queries over the archive: it binds a request to a table's
-// columns, prunes by partition, file, row group and page, evaluates the filter on what is left,
+// columns, prunes by partition, file, row group (statistics, then Bloom
+// filters) and page, evaluates the filter on what is left,
 // and reads only the selected rows of the projected columns.
 //
 // Contract:
@@ -16,6 +17,7 @@ package query
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"time"
 
@@ -24,6 +26,7 @@ import (
 	"frostline/coltype"
 	"frostline/iceberg"
 	"frostline/objstore"
+	"frostline/parquetio"
 )
 
 // Options tune an Engine; zero fields take the defaults.
@@ -35,6 +38,7 @@ type Options struct {
 	Timeout        time.Duration // of one query, waiting included; default 300 s
 	CacheFiles     int           // footers kept; default 4096
 	CacheBytes     int64         // estimated memory of the kept footers; default 128 MiB
+	BloomBytes     int64         // kept Bloom filters; default 64 MiB
 }
 
 // Engine answers queries over one warehouse.
@@ -44,6 +48,7 @@ type Engine struct {
 	opt     Options
 	slots   chan struct{}
 	footers *footerCache
+	blooms  *bloomCache
 	schemas *schemaCache
 }
 
@@ -70,12 +75,16 @@ func New(catalog *iceberg.Catalog, store objstore.Store, o Options) *Engine {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = 128 << 20
 	}
+	if o.BloomBytes <= 0 {
+		o.BloomBytes = 64 << 20
+	}
 	return &Engine{
 		catalog: catalog,
 		store:   store,
 		opt:     o,
 		slots:   make(chan struct{}, o.Queries),
-		footers: newFooterCache(o.CacheFiles, o.CacheBytes),
+		footers: newLRU[footerKey, *parquetio.File](o.CacheFiles, o.CacheBytes),
+		blooms:  newLRU[bloomKey, parquetio.Filter](math.MaxInt, o.BloomBytes),
 		schemas: newSchemaCache(),
 	}
 }
@@ -143,6 +152,9 @@ type Pruning struct {
 	Partitions Level `json:"partitions"` // of the path asked for; read is: one of its files was opened
 	Files      Level `json:"files"`      // of all those partitions; read is: opened, the footer at least
 	RowGroups  Level `json:"rowGroups"`  // of the opened files; read is: data pages were read
+	// BloomSkipped are the row groups among RowGroups.Skipped that statistics alone would have kept:
+	// Bloom filters have shown that they hold no matching row.
+	BloomSkipped int64 `json:"bloomSkipped"`
 	// Pages are the data pages of the filter's columns in the row groups that statistics could not
 	// decide; read is: decoded to evaluate the filter.
 	Pages     Level `json:"pages"`

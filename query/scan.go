@@ -29,6 +29,7 @@ type scan struct {
 	stats     parquetio.Stats
 	files     counter // opened
 	rowGroups counter
+	byBloom   atomic.Int64 // row groups that only a Bloom filter has excluded
 	pages     counter
 	scanned   atomic.Int64
 	bytes     atomic.Int64 // of the rows kept
@@ -139,6 +140,8 @@ func (e *Engine) scan(ctx context.Context, p *plan, r Request) (*Result, error) 
 		PagesRead:  s.stats.Pages.Load(),
 		BytesRead:  s.stats.Bytes.Load(),
 		Requests:   s.stats.Requests.Load(),
+
+		BloomSkipped: s.byBloom.Load(),
 	}
 	return res, nil
 }
@@ -155,15 +158,16 @@ func (s *scan) release() {
 
 // opening is a file that survived pruning, being opened ahead of its turn.
 type opening struct {
-	part *partition
-	pf   iceberg.PlanFile
-	all  bool          // decided by metadata: not opened
-	done chan struct{} // file and err are set
-	file *parquetio.File
-	err  error
+	part   *partition
+	pf     iceberg.PlanFile
+	all    bool          // decided by metadata: not opened
+	done   chan struct{} // file, groups and err are set
+	file   *parquetio.File
+	groups []group
+	err    error
 }
 
-// dispatch prunes partitions, files and row groups and sends the units in the rows' order. It returns
+// dispatch sends the units that pruning leaves in the rows' order. It returns
 // the end of the chain. Files are opened a few ahead.
 func (s *scan) dispatch(ctx context.Context, units chan<- unit, opens *sync.WaitGroup) <-chan link {
 	defer close(units)
@@ -211,20 +215,17 @@ func (s *scan) dispatch(ctx context.Context, units chan<- unit, opens *sync.Wait
 	return prev
 }
 
-// rowGroupUnits prunes the row groups of an opened file and sends the others.
+// rowGroupUnits sends the row groups of an opened file that are left.
 func (s *scan) rowGroupUnits(o *opening, send func(unit) bool) bool {
-	for rg := range o.file.RowGroups() {
+	for rg, g := range o.groups {
 		s.rowGroups.total.Add(1)
-		verdict := predicate.Some
-		if o.file.RowGroupRows(rg) == 0 {
-			verdict = predicate.None
-		} else {
-			verdict = s.byFooter(o.file, rg)
-		}
-		if verdict == predicate.None {
+		if g.verdict == predicate.None {
+			if g.byBloom {
+				s.byBloom.Add(1)
+			}
 			continue
 		}
-		if !send(unit{part: o.part, pf: o.pf, file: o.file, rg: rg, all: verdict == predicate.All, read: new(bool)}) {
+		if !send(unit{part: o.part, pf: o.pf, file: o.file, rg: rg, all: g.verdict == predicate.All, read: new(bool)}) {
 			return false
 		}
 	}
@@ -254,7 +255,11 @@ func (s *scan) openAhead(ctx context.Context, ahead chan<- *opening, opens *sync
 			if !o.all {
 				opens.Go(func() {
 					defer close(o.done)
-					s.guarded(unit{pf: pf}, func() { o.file, o.err = s.openFile(ctx, part, pf) })
+					s.guarded(unit{pf: pf}, func() {
+						if o.file, o.err = s.openFile(ctx, part, pf); o.err == nil {
+							o.groups, o.err = s.byRowGroup(ctx, o.file, pf)
+						}
+					})
 				})
 			}
 		}

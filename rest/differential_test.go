@@ -60,6 +60,12 @@ func copied(t *testing.T, db *pgtest.DB) (w *querytest.Warehouse, cols []coltype
 	spec := iceberg.PartitionSpec{Column: "c_bool", Transform: "identity"}
 	tab := w.Table(t, "public", "t", info.Columns, spec)
 	schema := tab.T.Schema()
+	var blooms []string // on every column that can have one
+	for _, c := range schema.Columns {
+		if parquetio.CanBloom(c.Type) {
+			blooms = append(blooms, c.Name)
+		}
+	}
 	order := [][3]string{{"c_int4", "c_date", "c_text"}, {"c_num", "c_tstz", `"Mood ""x"""`}, {"c_float8", "c_wide, c_free", "id"}}
 	for p, part := range []struct {
 		name, where string
@@ -78,7 +84,7 @@ func copied(t *testing.T, db *pgtest.DB) (w *querytest.Warehouse, cols []coltype
 			data := db.CopyOut(t, fmt.Sprintf("SELECT %s FROM t WHERE %s AND id %% 3 = %d ORDER BY %s, id",
 				pgcopy.SelectList(schema.Columns, ""), part.where, k, order[p][k]))
 			d := pgcopy.NewDecoder(bytes.NewReader(data), schema, pgcopy.DecodeOptions{})
-			f := querytest.File{Tuple: tuple, Options: parquetio.WriteOptions{RowGroupRows: 60, PageRows: 20}}
+			f := querytest.File{Tuple: tuple, Options: parquetio.WriteOptions{RowGroupRows: 60, PageRows: 20, Bloom: blooms}}
 			for {
 				b, err := d.Next()
 				if errors.Is(err, io.EOF) {
@@ -160,6 +166,7 @@ func TestDifferential(t *testing.T) {
 						l.sum.Total += l.one.Total
 						l.sum.Skipped += l.one.Skipped
 					}
+					skipped.BloomSkipped += p.BloomSkipped
 					mu.Unlock()
 				}
 			})
@@ -171,6 +178,9 @@ func TestDifferential(t *testing.T) {
 		if l.Skipped == 0 {
 			t.Errorf("a level never skipped anything: %+v", skipped)
 		}
+	}
+	if skipped.BloomSkipped == 0 {
+		t.Errorf("Bloom filters never skipped anything: %+v", skipped)
 	}
 	if empty > valid*3/4 || refused > valid/4 {
 		t.Errorf("the predicates say too little")

@@ -173,7 +173,7 @@ func TestAnswerOrder(t *testing.T) {
 	got := encoded(t, cols, false, `[{"z":1,"a_b":"2.50"},{"z":null,"a_b":null}]`)
 	want := `{"data":[{"z":1,"a\"b":2.50},{"z":null,"a\"b":null}],"totalMatched":2,"totalScanned":7,"executionTimeMs":1.5,` +
 		`"schema":{"z":"int","a\"b":"decimal(12, 2)"},"archivePath":"file:///w/s/t","snapshotId":"0",` +
-		`"pruning":{"partitions":{"total":0,"skipped":0},"files":{"total":0,"skipped":0},"rowGroups":{"total":0,"skipped":0},` +
+		`"pruning":{"partitions":{"total":0,"skipped":0},"files":{"total":0,"skipped":0},"rowGroups":{"total":0,"skipped":0},"bloomSkipped":0,` +
 		`"pages":{"total":0,"skipped":0},"pagesRead":0,"bytesRead":0,"requests":0}}` + "\n"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
