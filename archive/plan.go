@@ -13,6 +13,7 @@ import (
 	"frostline/digest"
 	"frostline/iceberg"
 	"frostline/objstore"
+	"frostline/parquetio"
 	"frostline/pgcopy"
 	"frostline/postgres"
 )
@@ -91,6 +92,16 @@ func (a *Archiver) plan(ctx context.Context, req Request) (*plan, error) {
 	for _, name := range a.SortBy {
 		if !hasColumn(t, name) {
 			return nil, fmt.Errorf("archive %s: %w: --sort-by: there is no column %s; nothing was done", p.label(), ErrBadInput, postgres.Quote(name))
+		}
+	}
+	for _, name := range a.Layout.Bloom {
+		i := slices.IndexFunc(t.Columns, func(c coltype.Column) bool { return c.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("archive %s: %w: --bloom: there is no column %s; nothing was done", p.label(), ErrBadInput, postgres.Quote(name))
+		}
+		if typ := t.Columns[i].Type; !parquetio.CanBloom(typ) {
+			return nil, fmt.Errorf("archive %s: %w: --bloom: column %s is of type %s, which has no Bloom filter; nothing was done",
+				p.label(), ErrBadInput, postgres.Quote(name), typ.Name)
 		}
 	}
 	switch {

@@ -20,6 +20,7 @@ type archiveCmd struct {
 	FileSize        int64    `help:"Size of a data file in MiB." default:"200"`
 	Compatible      bool     `help:"Encodings that older Parquet readers know."`
 	SortBy          []string `help:"Columns that order the rows in the files: better pruning, and the server sorts."`
+	Bloom           []string `help:"Columns whose row groups get a Bloom filter: a query for one value skips those that lack it."`
 	MaxRate         float64  `help:"MiB a second taken from the server at most; 0 is no limit." default:"0"`
 	Retire          string   `help:"After the proof: detach the partition, or detach and drop it." enum:"none,detach,drop" default:"none"`
 	Replace         bool     `help:"Swap an archived partition that differs from the source."`
@@ -34,7 +35,7 @@ func (c *archiveCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, 
 	defer close()
 	a.Workers, a.FileBytes, a.BatchRows = c.Workers, c.FileSize<<20, c.BatchSize
 	a.SortBy, a.MaxRate = c.SortBy, int64(c.MaxRate*(1<<20))
-	a.Layout = parquetio.WriteOptions{Compatible: c.Compatible}
+	a.Layout = parquetio.WriteOptions{Compatible: c.Compatible, Bloom: c.Bloom}
 	req := archive.Request{
 		Table:  postgres.Name{Schema: c.Schema, Table: c.Table},
 		Column: c.PartitionColumn, Value: c.PartitionValue,
