@@ -1,0 +1,177 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"frostline/internal/progress"
+)
+
+// maxJobs bounds the runs at once, each of which needs a connection for its lock, one for its snapshot and one for each worker.
+const (
+	maxJobs        = 12
+	maxConnections = 60
+)
+
+// Batch is what became of several partitions or days of one table. Status is "success" when nothing failed, "failed" when nothing
+// but failures came of it, else "partial".
+type Batch struct {
+	Status  string    `json:"status"`
+	Table   string    `json:"table"`
+	Results []Result  `json:"results"`
+	Skipped []Skip    `json:"skipped,omitempty"`
+	Failed  []Failure `json:"failed"`
+}
+
+// Skip is one partition for which nothing was done, and no error.
+type Skip struct {
+	Partition string `json:"partition,omitempty"`
+	Leaf      string `json:"leaf,omitempty"`
+	Reason    string `json:"reason"`
+}
+
+// The reasons of a Skip.
+const (
+	skipArchived = "archived already; not proven again, since it is not to be retired (--verify proves it)"
+	skipBusy     = "another run is at work on it"
+	skipRetired  = "another run has archived and retired it"
+)
+
+// Failure is one partition whose run failed.
+type Failure struct {
+	Partition string `json:"partition,omitempty"`
+	Leaf      string `json:"leaf,omitempty"`
+	Error     string `json:"error"`
+	Err       error  `json:"-"`
+}
+
+// Failures are the errors of what failed.
+func (b Batch) Failures() []error {
+	var errs []error
+	for _, f := range b.Failed {
+		errs = append(errs, f.Err)
+	}
+	return errs
+}
+
+func (b *Batch) finish() {
+	b.Status = status(len(b.Results)+len(b.Skipped), len(b.Failed))
+	if b.Results == nil {
+		b.Results = []Result{}
+	}
+	if b.Failed == nil {
+		b.Failed = []Failure{}
+	}
+}
+
+func status(done, failed int) string {
+	switch {
+	case failed == 0:
+		return "success"
+	case done == 0:
+		return "failed"
+	}
+	return "partial"
+}
+
+// errSettled says that a run of many has nothing to do.
+var errSettled = errors.New("nothing to do")
+
+// task is the runs of one table, and the archiver with the settings for them.
+type task struct {
+	a     *Archiver
+	batch *Batch
+	reqs  []Request
+}
+
+// many runs tasks, jobs runs at once, and those that were busy once more at the end: the run that was at work on them may have died.
+func (a *Archiver) many(ctx context.Context, batches []*Batch, tasks []task, jobs int) error {
+	if jobs < 0 || jobs > maxJobs {
+		return fmt.Errorf("archive: %w: %d jobs: 1 to %d can run at once", ErrBadInput, jobs, maxJobs)
+	}
+	jobs = max(jobs, 1)
+	busy := runAll(ctx, tasks, jobs, true)
+	runAll(ctx, busy, jobs, false)
+	for _, b := range batches {
+		b.finish()
+	}
+	return nil
+}
+
+// runAll runs tasks; with again it gives back the busy ones, else it lists them as skipped.
+func runAll(ctx context.Context, tasks []task, jobs int, again bool) (busy []task) {
+	var (
+		mu sync.Mutex
+		g  errgroup.Group
+	)
+	g.SetLimit(jobs)
+	for _, t := range tasks {
+		one := t.a.forJobs(jobs)
+		for _, req := range t.reqs {
+			g.Go(func() error {
+				run := *one
+				res, err := run.Run(ctx, req)
+				mu.Lock()
+				defer mu.Unlock()
+				switch id := req.label(); {
+				case err == nil:
+					t.batch.Results = append(t.batch.Results, res)
+					if err := res.Err(); err != nil { // a plan that would be refused
+						t.batch.Failed = append(t.batch.Failed, Failure{id, req.leafName(), err.Error(), err})
+					}
+					run.Log.Info("done", "table", t.batch.Table, "partition", res.Partition, "action", res.Action, "rows", res.Records, "retired", res.Retired)
+				case errors.Is(err, errSettled):
+					t.batch.Skipped = append(t.batch.Skipped, Skip{id, req.leafName(), err.Error()})
+				case errors.Is(err, ErrBusy) && again:
+					busy = append(busy, task{t.a, t.batch, []Request{req}})
+				case errors.Is(err, ErrBusy):
+					t.batch.Skipped = append(t.batch.Skipped, Skip{id, req.leafName(), skipBusy})
+				default:
+					t.batch.Failed = append(t.batch.Failed, Failure{id, req.leafName(), err.Error(), err})
+					run.Log.Error("failed", "table", t.batch.Table, "partition", id, "error", err)
+				}
+				return nil
+			})
+		}
+	}
+	g.Wait()
+	return busy
+}
+
+// forJobs shares the machine, the rate and the server's connections between runs at once. Progress tells of one run at a time, so
+// several are told of by the log.
+func (a *Archiver) forJobs(jobs int) *Archiver {
+	one := *a
+	if one.Workers <= 0 {
+		one.Workers = max(1, min(runtime.GOMAXPROCS(0), 4)/jobs)
+	}
+	one.defaults()
+	if jobs > 1 {
+		one.Workers = max(1, min(one.Workers, maxConnections/jobs-3))
+		one.MaxRate /= int64(jobs)
+		one.Progress = progress.Silent
+	}
+	return &one
+}
+
+// settle is what a run of many finds settled before it begins: errSettled with the reason.
+func (p *plan) settle() error {
+	switch {
+	case !p.req.settled || p.req.DryRun:
+	case p.gone:
+		return settledError(skipRetired)
+	case p.existing != nil && p.req.Retire == Keep:
+		return settledError(skipArchived)
+	}
+	return nil
+}
+
+type settledError string
+
+func (e settledError) Error() string        { return string(e) }
+func (e settledError) Is(target error) bool { return target == errSettled }
