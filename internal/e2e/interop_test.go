@@ -130,7 +130,7 @@ func wide(major int) (create, fill string, cols []column, exact []map[string]boo
 		row := []string{fmt.Sprint(i + 1), fmt.Sprintf("'2024-%s-%02d 10:00:00.%06d+00'", month, 1+i%28, i)}
 		for n, c := range cols[2:] {
 			pool := append(append(slices.Clone(c.values), c.exact...), "NULL")
-			k := (i + n) % len(pool)
+			k := (i + n + i/len(pool)*n) % len(pool) // each value in every len(pool) rows; columns do not go in step
 			row = append(row, pool[k])
 			kept[c.name] = k >= len(c.values) && pool[k] != "NULL"
 		}
