@@ -66,7 +66,11 @@ const warmRuns = 3
 func (b *bench) query() error {
 	runs := max(4*b.runs, 10)
 	note("DuckDB")
-	theirs, err := b.duckdb(runs)
+	files, err := b.files()
+	if err != nil {
+		return err
+	}
+	theirs, err := b.duckdb(files, runs)
 	if err != nil {
 		return err
 	}
@@ -105,7 +109,7 @@ func (b *bench) query() error {
 		r.add("query_"+q.Name, fmt.Sprintf("%s (%d rows)", q.what, matched), "DuckDB, same files, same threads", "ms", median(times)*1e3, peer.Seconds*1e3)
 		r.add("query_"+q.Name+"_inside", "  without HTTP", "DuckDB, same files, same threads", "ms", median(inside), peer.Seconds*1e3)
 	}
-	bytes, err := sizeOf(b.files())
+	bytes, err := sizeOf(files)
 	if err != nil {
 		return err
 	}
@@ -153,8 +157,8 @@ func (b *bench) serve() (url string, stop func(), err error) {
 		return "", nil, err
 	}
 	stop = func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
 	}
 	var ready struct{ Listening string }
 	if err := json.NewDecoder(out).Decode(&ready); err != nil {
@@ -165,16 +169,18 @@ func (b *bench) serve() (url string, stop func(), err error) {
 }
 
 // files are the paths of the data files. The warehouse has one archive run, so all its Parquet files are the table's.
-func (b *bench) files() []string {
-	var files []string
+func (b *bench) files() (files []string, err error) {
 	root := strings.TrimPrefix(b.warehouse, "file://")
-	filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".parquet") {
 			files = append(files, path)
 		}
 		return err
 	})
-	return files
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("no data file is under %s", root)
+	}
+	return files, err
 }
 
 func sizeOf(files []string) (sum int64, err error) {
@@ -189,7 +195,7 @@ func sizeOf(files []string) (sum int64, err error) {
 }
 
 // duckdb builds peers/cmd/duckbench and runs it.
-func (b *bench) duckdb(runs int) (duckResult, error) {
+func (b *bench) duckdb(files []string, runs int) (duckResult, error) {
 	var res duckResult
 	exe := filepath.Join(b.dir, "duckbench")
 	build := exec.CommandContext(b.ctx, "go", "build", "-C", "peers", "-o", exe, "./cmd/duckbench")
@@ -198,7 +204,7 @@ func (b *bench) duckdb(runs int) (duckResult, error) {
 		return res, fmt.Errorf("build peers/cmd/duckbench (run from the checkout; it needs gcc and g++): %w\n%s", err, out)
 	}
 	job, err := json.Marshal(duckJob{
-		Threads: runtime.GOMAXPROCS(0), Files: b.files(), Queries: b.questions(), Warm: warmRuns, Runs: runs, CopyTo: filepath.Join(b.dir, "duckdb.parquet"),
+		Threads: runtime.GOMAXPROCS(0), Files: files, Queries: b.questions(), Warm: warmRuns, Runs: runs, CopyTo: filepath.Join(b.dir, "duckdb.parquet"),
 	})
 	if err != nil {
 		return res, err

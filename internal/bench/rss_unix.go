@@ -17,5 +17,5 @@ func peakRSS(s *os.ProcessState) int64 {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
 		return usage.Maxrss
 	}
-	return int64(usage.Maxrss) << 10
+	return int64(usage.Maxrss) << 10 //nolint:unconvert // an int32 on 32-bit machines
 }
