@@ -62,6 +62,7 @@ type Request struct {
 	missing error          // no leaf has the bounds that Value named
 	refresh bool           // replace, but only where the proof finds a difference
 	settled bool           // what another run has done needs no proof: errSettled
+	many    bool           // one of many: that it is busy is no failure
 }
 
 func (r Request) label() string { return iceberg.PartitionName(r.Column, r.Value) }

@@ -74,7 +74,7 @@ func auditKey(au Audit) string {
 
 // audit leaves the audit line of a run that has ended, and tells Ended of it. Its own failure is a warning: what the run did is done.
 func (a *Archiver) audit(ctx context.Context, req Request, res Result, err error) {
-	if req.DryRun || a.SkipProof || errors.Is(err, errSettled) {
+	if req.DryRun || a.SkipProof || errors.Is(err, errSettled) || req.many && errors.Is(err, ErrBusy) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)

@@ -81,8 +81,8 @@ func (a *Archiver) newRecord(ctx context.Context, p *plan, w *written) (*iceberg
 	}
 	r := &iceberg.Record{
 		Version: 1, RunID: p.runID, Tool: a.Version, ServerVersion: a.DB.ServerVersion(),
-		SourceTable:  iceberg.SourceTable{Schema: p.table.Name.Schema, Table: p.table.Name.Table},
-		Leaf:         iceberg.SourceTable{Schema: p.relation.Schema, Table: p.relation.Table},
+		SourceTable: iceberg.SourceTable{Schema: p.table.Name.Schema, Table: p.table.Name.Table},
+		Leaf:        iceberg.SourceTable{Schema: p.relation.Schema, Table: p.relation.Table}, LeafOID: oid,
 		Partition:    p.partition,
 		PartitionKey: key, Bounds: p.bounds(), Selection: p.query(p.schema, ""),
 		PrimaryKey: p.table.PrimaryKey, ArrowSchema: p.schema.Arrow().String(), Schema: p.schema,

@@ -115,6 +115,7 @@ func runAll(ctx context.Context, tasks []task, jobs int, again bool) (busy []tas
 		for _, req := range t.reqs {
 			g.Go(func() error {
 				run := *one
+				req.many = true
 				res, err := run.Run(ctx, req)
 				mu.Lock()
 				defer mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +57,11 @@ func (a *Archiver) selectOlder(ctx context.Context, sel OlderRequest) (reqs []Re
 	if err != nil {
 		return nil, nil, err
 	}
+	if sel.Retire == Drop {
+		if reqs, err = a.interrupted(ctx, t, archived, sel.DryRun); err != nil {
+			return nil, nil, err
+		}
+	}
 	names := map[string]int{}
 	for _, l := range leaves {
 		names[periodName(l.Lower, l.Upper, l.Name.Table)]++
@@ -76,6 +82,41 @@ func (a *Archiver) selectOlder(ctx context.Context, sel OlderRequest) (reqs []Re
 		reqs = append(reqs, req)
 	}
 	return reqs, skipped, nil
+}
+
+// interrupted are the drops to finish: what is archived, is no partition of t any more, and is still there as a table, the same one by its
+// OID. A table that was restored under the old name is another one.
+func (a *Archiver) interrupted(ctx context.Context, t *postgres.Table, archived map[leafID]iceberg.Partition, dry bool) ([]Request, error) {
+	tables, err := a.DB.Tables(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("archive: %w", err)
+	}
+	alone := map[string]postgres.Name{}
+	for _, n := range tables {
+		alone[n.String()] = n
+	}
+	var reqs []Request
+	for id, e := range archived {
+		name, ok := alone[id.name]
+		if !ok || !strings.HasPrefix(id.bounds, "FOR VALUES") {
+			continue
+		}
+		req := Request{Table: t.Name, Retire: Drop, DryRun: dry}
+		req.Column, req.Value, _ = strings.Cut(e.Name, "=")
+		record, err := a.record(ctx, &plan{table: t, partition: e.Name, existing: &e})
+		if err != nil {
+			return nil, err
+		}
+		detached, err := a.DB.Table(ctx, name)
+		if err != nil && !errors.Is(err, postgres.ErrNoTable) {
+			return nil, fmt.Errorf("archive: %w", err)
+		}
+		if err == nil && detached.OID == record.LeafOID {
+			reqs = append(reqs, req)
+		}
+	}
+	slices.SortFunc(reqs, func(x, y Request) int { return strings.Compare(x.Value, y.Value) })
+	return reqs, nil
 }
 
 // leafID is how an archived partition names the leaf that it was.

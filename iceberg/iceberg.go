@@ -122,9 +122,10 @@ type Record struct {
 	SourceTable   SourceTable     `json:"source_table"`
 	Partition     string          `json:"partition"`
 	Leaf          SourceTable     `json:"leaf"`
-	PartitionKey  string          `json:"partition_key"`    // pg_get_partkeydef, "" for a plain table
-	Bounds        string          `json:"partition_bounds"` // pg_get_expr(relpartbound)
-	Selection     string          `json:"selection"`        // the SELECT that gives the archived rows
+	LeafOID       uint32          `json:"leaf_oid,omitempty"` // in the source's database, so that its table is known again after a detach
+	PartitionKey  string          `json:"partition_key"`      // pg_get_partkeydef, "" for a plain table
+	Bounds        string          `json:"partition_bounds"`   // pg_get_expr(relpartbound)
+	Selection     string          `json:"selection"`          // the SELECT that gives the archived rows
 	Columns       []RecordColumn  `json:"columns"`
 	PrimaryKey    []string        `json:"primary_key_columns"`
 	ArrowSchema   string          `json:"arrow_schema"` // arrow.Schema.String of the data files
