@@ -39,24 +39,29 @@ type CheckRequest struct {
 
 // Check is the JSON object of archive verify.
 type Check struct {
-	Status     string     `json:"status"` // "success", "damaged", or "incomplete" when something could not be read, but nothing is damaged
-	Mode       string     `json:"mode"`   // "full" or "quick"
-	Sample     float64    `json:"sample,omitempty"`
-	Seed       uint32     `json:"seed,omitempty"` // gives the same sample again
-	Tables     int        `json:"total_tables"`
-	Of         int        `json:"archived_partitions"` // that the selection has
-	Partitions int        `json:"total_partitions"`    // that were looked at
-	Files      int        `json:"total_files"`
-	Records    int64      `json:"total_records"`
-	Bytes      int64      `json:"total_bytes"`
-	Proven     int        `json:"proven_partitions"` // full mode: every file read, checksums and digest as recorded
-	Damaged    []Flaw     `json:"damaged"`
-	Unread     []Flaw     `json:"unread"` // not read: in an archival storage class, or the store refused
-	Seconds    float64    `json:"seconds"`
-	mu         sync.Mutex // of the findings and sums
-	objects    bool       // an object is damaged, rather than a digest differing
-	refused    []error
+	Status     string  `json:"status"` // "success", "damaged", or "incomplete" when something could not be read, but nothing is damaged
+	Mode       string  `json:"mode"`   // "full" or "quick"
+	Sample     float64 `json:"sample,omitempty"`
+	Seed       uint32  `json:"seed,omitempty"` // gives the same sample again
+	Tables     int     `json:"total_tables"`
+	Of         int     `json:"archived_partitions"` // that the selection has
+	Partitions int     `json:"total_partitions"`    // that were looked at
+	Files      int     `json:"total_files"`
+	Records    int64   `json:"total_records"`
+	Bytes      int64   `json:"total_bytes"`
+	Proven     int     `json:"proven_partitions"` // full mode: every file read, checksums and digest as recorded
+	Damaged    []Flaw  `json:"damaged"`
+	Unread     []Flaw  `json:"unread"` // not read: in an archival storage class, or the store refused
+	Seconds    float64 `json:"seconds"`
+
+	err     error
+	mu      sync.Mutex // of the findings and sums
+	objects bool       // an object is damaged, rather than a digest differing
+	refused []error
 }
+
+// Err is the error that the result came with.
+func (c *Check) Err() error { return c.err }
 
 // Flaw is one object that is not as it should be, or could not be read.
 type Flaw struct {
@@ -110,7 +115,8 @@ func (a *Archiver) Check(ctx context.Context, req CheckRequest) (*Check, error) 
 	}
 	clock.Done("verify")
 	c.Seconds = clock.Seconds()
-	return c, c.verdict(req)
+	c.err = c.verdict(req)
+	return c, c.err
 }
 
 // checkTables loads the selected tables; one that cannot be read is a finding.

@@ -37,7 +37,12 @@ type GC struct {
 	Young     int        `json:"young_files"` // not named by any snapshot, but of runs that may still be at work
 	Leftovers []Leftover `json:"leftovers"`
 	Skipped   []Skipped  `json:"skipped"`
+
+	err error
 }
+
+// Err is the error that the result came with.
+func (g *GC) Err() error { return g.err }
 
 // Leftover is an object that nothing names.
 type Leftover struct {
@@ -100,7 +105,8 @@ func (a *Archiver) GC(ctx context.Context, req GCRequest) (*GC, error) {
 	for _, key := range keys {
 		if err := a.gcTable(ctx, req, key, g); err != nil {
 			if !damaged(err) && !errors.Is(err, objstore.ErrOutside) {
-				return g, fmt.Errorf("gc %s: %w", req, err)
+				g.err = fmt.Errorf("gc %s: %w", req, err)
+				return g, g.err
 			}
 			g.Status = "damaged"
 			g.Skipped = append(g.Skipped, Skipped{key, err.Error()})
@@ -109,13 +115,14 @@ func (a *Archiver) GC(ctx context.Context, req GCRequest) (*GC, error) {
 	}
 	if req.Scope == (Scope{}) {
 		if err := a.gcProbes(ctx, req, g); err != nil {
-			return g, fmt.Errorf("gc %s: %w", req, err)
+			g.err = fmt.Errorf("gc %s: %w", req, err)
+			return g, g.err
 		}
 	}
 	if damage != nil {
-		return g, fmt.Errorf("gc %s: nothing was removed of %d tables: %w", req, len(damage), errors.Join(damage...))
+		g.err = fmt.Errorf("gc %s: nothing was removed of %d tables: %w", req, len(damage), errors.Join(damage...))
 	}
-	return g, nil
+	return g, g.err
 }
 
 // gcTable lists the objects first and reads the metadata after: what a commit names in between is seen.

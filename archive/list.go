@@ -36,7 +36,12 @@ type Listing struct {
 	Files      int           `json:"total_files"`
 	Bytes      int64         `json:"total_bytes"`
 	Tables     []ListedTable `json:"tables"`
+
+	err error
 }
+
+// Err is the error that the listing came with.
+func (l *Listing) Err() error { return l.err }
 
 // ListedTable is one archived table.
 type ListedTable struct {
@@ -97,9 +102,9 @@ func (a *Archiver) List(ctx context.Context, sel Scope) (*Listing, error) {
 		}
 	}
 	if damage != nil {
-		return l, fmt.Errorf("list %s: %w", sel, errors.Join(damage...))
+		l.err = fmt.Errorf("list %s: %w", sel, errors.Join(damage...))
 	}
-	return l, nil
+	return l, l.err
 }
 
 func (a *Archiver) listTable(t *iceberg.Table, sel Scope) (ListedTable, error) {

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"frostline/archive"
+	"frostline/iceberg"
 	"frostline/parquetio"
 	"frostline/postgres"
 )
@@ -25,14 +26,24 @@ type archiveCmd struct {
 	Retire          string   `help:"After the proof: detach the partition, or detach and drop it." enum:"none,detach,drop" default:"none"`
 	Replace         bool     `help:"Swap an archived partition that differs from the source."`
 	DryRun          bool     `help:"Show the plan and its SQL; change nothing."`
+	reports
 }
 
-func (c *archiveCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, error) {
+func (c *archiveCmd) run(ctx context.Context, f *flags, stderr io.Writer) (_ any, err error) {
+	told := c.begin(f, stderr)
+	defer func() {
+		if !c.DryRun {
+			told.end(ctx, c.Schema+"."+c.Table, iceberg.PartitionName(c.PartitionColumn, c.PartitionValue), err)
+		}
+	}()
 	a, close, err := f.archiver(ctx, stderr)
 	if err != nil {
 		return nil, err
 	}
 	defer close()
+	if err := c.watch(a, told); err != nil {
+		return nil, err
+	}
 	a.Workers, a.FileBytes, a.BatchRows = c.Workers, c.FileSize<<20, c.BatchSize
 	a.SortBy, a.MaxRate = c.SortBy, int64(c.MaxRate*(1<<20))
 	a.Layout = parquetio.WriteOptions{Compatible: c.Compatible, Bloom: c.Bloom}

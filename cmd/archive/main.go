@@ -18,9 +18,14 @@ import (
 
 // flags are the command line: one field a command, each in a file of its own, and what they share.
 type flags struct {
-	Archive archiveCmd       `cmd:"" default:"withargs" help:"Archive one partition (the default command)."`
-	Plan    planCmd          `cmd:"" help:"Show what archiving one partition would do, and what stands in the way; change nothing."`
-	Version kong.VersionFlag `help:"Print the version."`
+	Archive  archiveCmd       `cmd:"" default:"withargs" help:"Archive one partition (the default command)."`
+	Plan     planCmd          `cmd:"" help:"Show what archiving one partition would do, and what stands in the way; change nothing."`
+	List     listCmd          `cmd:"" help:"List what is archived, from the warehouse alone."`
+	Show     showCmd          `cmd:"" help:"Show the record of an archived partition, from the warehouse alone."`
+	Verify   verifyCmd        `cmd:"" help:"Prove what is archived against its records, from the warehouse alone."`
+	GC       gcCmd            `cmd:"" name:"gc" help:"List, or with --delete remove, what killed runs have left in the warehouse."`
+	Estimate estimateCmd      `cmd:"" help:"Estimate bytes and monthly cost before and after archiving."`
+	Version  kong.VersionFlag `help:"Print the version."`
 
 	cli.Server    `embed:"" group:"PostgreSQL"`
 	cli.Warehouse `embed:"" group:"Warehouse"`
@@ -45,10 +50,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		result, err = k.Selected().Target.Addr().Interface().(command).run(ctx, &f, stderr)
 	}
 	if err == nil {
-		err = cli.PrintJSON(stdout, result)
+		if text, ok := result.(recordText); ok {
+			err = text.print(stdout)
+		} else {
+			err = cli.PrintJSON(stdout, result)
+		}
 	}
 	if r, ok := result.(interface{ Err() error }); ok && err == nil {
-		err = r.Err() // a plan is shown, also when it is blocked
+		err = r.Err() // a plan is shown also when it is blocked, findings with what they mean
 	}
 	if err != nil {
 		return cli.Fail(stderr, err, exitCode(err))
@@ -56,23 +65,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return cli.OK
 }
 
-// archiver opens the warehouse and the server. close ends the connections.
-func (f *flags) archiver(ctx context.Context, stderr io.Writer) (a *archive.Archiver, close func(), err error) {
+// warehouse opens the warehouse alone.
+func (f *flags) warehouse(ctx context.Context, stderr io.Writer) (*archive.Archiver, error) {
 	store, err := f.Warehouse.Open(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	db, err := f.Server.Open(ctx, "frostline archive")
-	if err != nil {
-		return nil, nil, err
-	}
-	a = &archive.Archiver{
-		DB: db, Store: store, Catalog: iceberg.NewCatalog(store), Log: f.Logger(stderr), Progress: progress.Silent, Version: cli.Version,
+	a := &archive.Archiver{
+		Store: store, Catalog: iceberg.NewCatalog(store), Log: f.Logger(stderr), Progress: progress.Silent, Version: cli.Version,
 	}
 	if file, ok := stderr.(*os.File); ok && !f.Quiet {
 		a.Progress = progress.To(file)
 	}
-	return a, db.Close, nil
+	return a, nil
+}
+
+// archiver opens the warehouse and the server. close ends the connections.
+func (f *flags) archiver(ctx context.Context, stderr io.Writer) (a *archive.Archiver, close func(), err error) {
+	if a, err = f.warehouse(ctx, stderr); err != nil {
+		return nil, nil, err
+	}
+	if a.DB, err = f.Server.Open(ctx, "frostline archive"); err != nil {
+		return nil, nil, err
+	}
+	return a, a.DB.Close, nil
 }
 
 func exitCode(err error) int {
