@@ -21,8 +21,9 @@ import (
 const (
 	bloomBlock    = 32 // bytes of a block
 	maxBloomBytes = 128 << 20
-	// bloomFPP is the share of absent values that a filter lets pass. At 0.02 a row group of 122 880
-	// distinct values takes 128 KiB.
+	// bloomFPP is the share of absent values that a filter may let pass, by the formula of
+	// BloomFilter.md. A full one lets 2.6 % pass: values do not spread over its blocks evenly. So a row
+	// group of 122 880 distinct values takes 128 KiB.
 	bloomFPP = 0.02
 )
 
@@ -179,7 +180,7 @@ func (s *hashSet) encode() []byte {
 	return out
 }
 
-// bloomHeaderMax is room for a header: it takes 14 to 17 bytes.
+// bloomHeaderMax is room for a header: it takes 15 to 18 bytes.
 const bloomHeaderMax = 32
 
 // appendBloomHeader appends BloomFilterHeader: SplitBlock, XXH64, uncompressed.
