@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
+	"frostline/coltype"
 	"frostline/postgres"
 )
 
@@ -39,6 +41,9 @@ func (a *Archiver) retire(ctx context.Context, p *plan) (string, error) {
 	a.Progress.Begin("retire", p.digest.Rows)
 	defer a.Progress.End()
 	err = a.DB.LockedTable(ctx, p.relation, func(copyOut func(string, io.Writer) (int64, error)) (bool, error) {
+		if err := a.samePartition(ctx, p); err != nil {
+			return false, err
+		}
 		now, err := a.stream(p, func(w io.Writer) (int64, error) {
 			return copyOut(p.query(p.schema, ""), w)
 		}, nil)
@@ -54,6 +59,29 @@ func (a *Archiver) retire(ctx context.Context, p *plan) (string, error) {
 		return "dropped", nil
 	}
 	return "detached", nil
+}
+
+// samePartition sees that the locked table is the partition, with the columns that the archive has and no other: the digest
+// is of those alone.
+func (a *Archiver) samePartition(ctx context.Context, p *plan) error {
+	if p.leaf != nil {
+		switch name, err := a.DB.NameOf(ctx, p.leaf.OID); {
+		case err != nil:
+			return err
+		case name != p.relation:
+			return fmt.Errorf("last digest: the partition is %s now, another table has its name: %w", name, ErrProof)
+		}
+	}
+	now, err := a.DB.LiveColumns(ctx, p.relation)
+	if err != nil {
+		return err
+	}
+	for _, name := range now {
+		if !slices.ContainsFunc(p.schema.Columns, func(c coltype.Column) bool { return c.Name == name }) {
+			return fmt.Errorf("last digest: column %s is not in the archive: %w", postgres.Quote(name), ErrProof)
+		}
+	}
+	return nil
 }
 
 // reattach is what to do with a detached table that changed after it was archived.

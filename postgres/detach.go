@@ -132,6 +132,20 @@ func corruptingVersion(version int) string {
 	return ""
 }
 
+// LiveColumns are the names of a relation's columns. It reads the catalogs alone, so it does not wait for a table that is locked.
+func (db *DB) LiveColumns(ctx context.Context, n Name) ([]string, error) {
+	rows, err := db.QueryText(ctx, "inspect "+n.plain(), `SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`, n.Schema, n.Table)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(rows))
+	for i, row := range rows {
+		names[i] = *row[0]
+	}
+	return names, nil
+}
+
 // comment is an SQL comment of one line.
 func comment(format string, args ...any) string {
 	return "-- " + strings.NewReplacer("\n", " ", "\r", " ").Replace(fmt.Sprintf(format, args...))

@@ -57,6 +57,7 @@ func TestPreflight(t *testing.T) {
 		{"unlogged", "ALTER TABLE leaf SET UNLOGGED", "public.leaf", PreflightOptions{}, "error archive unlogged public.leaf\ninfo archive never-analysed public.leaf", "a crash empties it"},
 		{"children", plain + `; CREATE TABLE "Child 1" () INHERITS (alone); CREATE TABLE child2 () INHERITS (alone)`, "public.alone", PreflightOptions{},
 			"error archive inheritance-children public.alone", `(public."Child 1", public.child2)`},
+		{"all of a table", "ALTER TABLE kept SET UNLOGGED", "public.p", PreflightOptions{}, "error archive unlogged public.kept\ninfo archive never-analysed public.kept", ""},
 		{"never analysed", "CREATE TABLE alone (id int)", "public.alone", PreflightOptions{}, "info archive never-analysed public.alone", "ANALYZE"},
 		{"default beside it", "CREATE TABLE rest PARTITION OF p DEFAULT; ANALYZE p", "public.leaf", drop, "warning retire default-partition public.rest", "locks public.p for a moment"},
 		{"the default itself", "CREATE TABLE rest PARTITION OF p DEFAULT; ANALYZE p", "public.rest", drop, "warning retire is-default public.rest", "DEFAULT"},

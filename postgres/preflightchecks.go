@@ -8,10 +8,12 @@ const upSQL = `up(oid, level, nspname, relname, relowner, relrowsecurity) AS (
 		JOIN pg_inherits i ON i.inhrelid = up.oid JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace n ON n.oid = p.relnamespace
 )`
 
-// checkedSQL is what the checks read: up, the relation itself as rel, its place under its parent as place, and the locks that other
+// checkedSQL is what the checks read: up, the relation itself as rel, the leaves that a query of it reads as tree, its place under its parent as place, and the locks that other
 // transactions have on up as held. A prepared transaction has no process; age is NULL where this role may not know it.
 const checkedSQL = `WITH RECURSIVE ` + upSQL + `,
 rel AS (SELECT c.*, c.oid AS relation, n.nspname, n.nspname || '.' || c.relname AS plain FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid),
+tree AS (SELECT c.*, n.nspname || '.' || c.relname AS plain FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE c.relkind <> 'p' AND c.oid IN (SELECT $1::oid UNION SELECT relid::oid FROM pg_partition_tree($1::oid::regclass))),
 place AS (SELECT rel.*, i.inhparent, k.partdefid, k.partstrat, up.nspname || '.' || up.relname AS parent, coalesce((to_jsonb(i)->>'inhdetachpending')::bool, false) AS pending
 	FROM rel JOIN pg_inherits i ON i.inhrelid = rel.relation JOIN pg_partitioned_table k ON k.partrelid = i.inhparent JOIN up ON up.oid = i.inhparent WHERE rel.relispartition),
 held AS (SELECT up.oid, up.level, up.nspname || '.' || up.relname AS plain, l.mode, l.granted, x.gid, now() - coalesce(a.xact_start, x.prepared) AS age,
@@ -31,11 +33,11 @@ type check struct {
 
 var checks = []check{
 	// What cannot be copied.
-	{sql: `SELECT plain, '' FROM rel WHERE relpersistence = 't'`, finding: Finding{Severity: Error, About: AboutArchive, Code: "temporary",
+	{sql: `SELECT plain, '' FROM tree WHERE relpersistence = 't'`, finding: Finding{Severity: Error, About: AboutArchive, Code: "temporary",
 		Means: "it is a temporary table of one session", Do: "copy it into a table of its own first"}},
-	{sql: `SELECT plain, '' FROM rel WHERE relpersistence = 'u'`, finding: Finding{Severity: Error, About: AboutArchive, Code: "unlogged",
+	{sql: `SELECT plain, '' FROM tree WHERE relpersistence = 'u'`, finding: Finding{Severity: Error, About: AboutArchive, Code: "unlogged",
 		Means: "it is UNLOGGED: a crash empties it and replicas have none of it, so an equal digest proves little", Do: "ALTER TABLE … SET LOGGED first"}},
-	{sql: `SELECT plain, s.srvname FROM rel JOIN pg_foreign_table f ON f.ftrelid = relation JOIN pg_foreign_server s ON s.oid = f.ftserver`,
+	{sql: `SELECT plain, s.srvname FROM tree JOIN pg_foreign_table f ON f.ftrelid = tree.oid JOIN pg_foreign_server s ON s.oid = f.ftserver`,
 		finding: Finding{Severity: Error, About: AboutArchive, Code: "foreign-table",
 			Means: "its rows live on the foreign server {detail}, which gives no snapshot of them", Do: "archive it where its rows are"}},
 	{sql: `SELECT plain, string_agg(i.inhrelid::regclass::text, ', ' ORDER BY i.inhrelid::regclass::text) FROM rel JOIN pg_inherits i ON i.inhparent = relation WHERE relkind = 'r' GROUP BY plain`,
@@ -65,7 +67,7 @@ var checks = []check{
 		finding: Finding{Severity: Warning, About: AboutArchive, Code: "invalid-index", Means: "its indexes {detail} are invalid, and a restore makes them valid or leaves them out", Do: "REINDEX or drop them"}},
 	{sql: `SELECT plain, m.amname FROM rel JOIN pg_am m ON m.oid = relam WHERE relkind = 'r' AND m.amname <> 'heap'`, finding: Finding{Severity: Warning, About: AboutArchive, Code: "access-method",
 		Means: "its rows are kept by the access method {detail}: one connection reads it all, and a restore needs that access method"}},
-	{sql: `SELECT plain, '' FROM rel WHERE reltuples < 0`, finding: Finding{Severity: Info, About: AboutArchive, Code: "never-analysed",
+	{sql: `SELECT plain, '' FROM tree WHERE reltuples < 0`, finding: Finding{Severity: Info, About: AboutArchive, Code: "never-analysed",
 		Means: "it was never analysed: how many rows it has is not known", Do: "ANALYZE it"}},
 	{sql: `SELECT plain, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM rel JOIN pg_attribute a ON a.attrelid = relation AND a.attgenerated <> '' AND NOT a.attisdropped GROUP BY plain`,
 		finding: Finding{Severity: Info, About: AboutArchive, Code: "generated-columns", Means: "the generated columns {detail} are archived, and computed anew by a restore"}},

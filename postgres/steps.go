@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -142,11 +143,22 @@ func (db *DB) LockedTable(ctx context.Context, n Name, fn func(copyOut func(quer
 		return err
 	}
 	op = "drop " + n.plain()
-	if err := exec(ctx, conn, "DROP TABLE "+n.String()); err != nil {
-		if sqlState(err) == "2BP01" && strings.Contains(wrap(op, err).Error(), "constraint") {
-			return fmt.Errorf("%w: %w; the table was kept", wrap(op, err), ErrForeignKey)
+	// It also locks the tables that its foreign keys refer to, and a savepoint keeps ours while it waits for those.
+	err = db.retry(ctx, op, func(int) error {
+		if err := exec(ctx, conn, "SAVEPOINT dropping"); err != nil {
+			return err
 		}
-		return fmt.Errorf("%w; the table was kept", wrap(op, err))
+		err := exec(ctx, conn, "DROP TABLE "+n.String())
+		if err != nil && !conn.Conn().IsClosed() {
+			return errors.Join(err, exec(ctx, conn, "ROLLBACK TO SAVEPOINT dropping"))
+		}
+		return err
+	})
+	if err != nil {
+		if sqlState(err) == "2BP01" && strings.Contains(err.Error(), "constraint") {
+			return fmt.Errorf("%w: %w; the table was kept", err, ErrForeignKey)
+		}
+		return fmt.Errorf("%w; the table was kept", err)
 	}
 	return wrap(op, exec(ctx, conn, "COMMIT"))
 }
