@@ -2,8 +2,8 @@
 // COPY TO, restore against COPY FROM, queryd against DuckDB on the same files, and the files' size against DuckDB's.
 //
 // It prints a table and, as its last line, one JSON object of the same figures. Every figure is the median of several
-// runs; archive, restore and COPY take turns, DuckDB runs before queryd. No time makes it fail; an answer that differs from the peer's does. The server,
-// the files and the processes are private and are removed at the end.
+// runs; archive, restore and COPY take turns, DuckDB runs before queryd. No time makes it fail; an answer that differs
+// from the peer's does. The server, the files and the processes are private and are removed at the end.
 package main
 
 import (
