@@ -18,8 +18,9 @@ import (
 
 // flags are the command line: one field a command, each in a file of its own, and what they share.
 type flags struct {
-	Archive  archiveCmd       `cmd:"" default:"withargs" help:"Archive one partition (the default command)."`
+	Archive  archiveCmd       `cmd:"" default:"withargs" help:"Archive one partition, the old ones, or a day (the default command)."`
 	Plan     planCmd          `cmd:"" help:"Show what archiving one partition would do, and what stands in the way; change nothing."`
+	Run      runCmd           `cmd:"" help:"Archive and export what a policy file says."`
 	List     listCmd          `cmd:"" help:"List what is archived, from the warehouse alone."`
 	Show     showCmd          `cmd:"" help:"Show the record of an archived partition, from the warehouse alone."`
 	Verify   verifyCmd        `cmd:"" help:"Prove what is archived against its records, from the warehouse alone."`
