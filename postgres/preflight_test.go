@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"frostline/internal/pgserver"
 	"frostline/internal/pgtest"
 )
 
@@ -190,16 +192,76 @@ func TestPreflightLocks(t *testing.T) {
 	}
 	locker()
 	waitFor(t, func() bool { _, got := found(t, db, "public.leaf", PreflightOptions{}); return got == "" })
-	if pg.One(t, "SHOW max_prepared_transactions") == "0" {
-		t.Skip("the server has no prepared transactions")
+}
+
+// What only a server of its own shows: prepared transactions, a replica, settings.
+func TestPreflightServer(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	dir := pgtest.Start(t).BinDir
+	settings := map[string]string{"max_prepared_transactions": "5"}
+	primary, err := pgserver.Start(ctx, pgserver.Options{BinDir: dir, Settings: settings})
+	if err != nil {
+		t.Fatal(err)
 	}
-	pg.Exec(t, "BEGIN; INSERT INTO p VALUES (3, 'prepared'); PREPARE TRANSACTION 'gid''s'")
-	defer pg.Exec(t, "ROLLBACK PREPARED 'gid''s'")
+	t.Cleanup(func() { primary.Stop() })
+	db := open(t, primary.DSN("postgres"))
+	do := func(sql string) {
+		t.Helper()
+		if err := db.Exec(ctx, "do", sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("SET search_path = public; " + preflightSchema + "; RESET search_path")
+	do("BEGIN; INSERT INTO public.p VALUES (3, 'prepared'); PREPARE TRANSACTION 'gid''s'")
 	findings, got := found(t, db, "public.leaf", PreflightOptions{})
 	if got != "error retire prepared-transaction public.leaf\nerror retire prepared-transaction public.p\nwarning archive being-written public.leaf" {
 		t.Errorf("beside a prepared transaction: %s", got)
 	}
 	mustContain(t, errors.New(findings[0].String()), "'gid''s'", "ROLLBACK PREPARED")
+	do("ROLLBACK PREPARED 'gid''s'")
+	if _, got := found(t, db, "public.leaf", PreflightOptions{}); got != "" {
+		t.Errorf("after its end: %s", got)
+	}
+
+	do("ALTER ROLE postgres SET default_transaction_read_only = on")
+	readOnly := open(t, primary.DSN("postgres"))
+	if findings, got := found(t, readOnly, "public.leaf", PreflightOptions{}); got != "error retire read-only this session" || !strings.Contains(findings[0].Means, "default_transaction_read_only is on") {
+		t.Errorf("a role that only reads: %s %v", got, findings)
+	}
+	do("ALTER ROLE postgres RESET default_transaction_read_only")
+	do("CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0")
+	ascii := open(t, primary.DSN("ascii"))
+	if err := ascii.Exec(ctx, "do", "SET search_path = public; "+preflightSchema); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := found(t, ascii, "public.leaf", PreflightOptions{}); got != "warning archive sql-ascii this database" {
+		t.Errorf("SQL_ASCII: %s", got)
+	}
+	if db.Version() < 170000 { // old_snapshot_threshold was removed
+		do("ALTER SYSTEM SET old_snapshot_threshold = '1h'")
+	}
+
+	if _, err := os.Stat(filepath.Join(dir, "pg_basebackup")); err != nil {
+		t.Skipf("no pg_basebackup: %v", err)
+	}
+	replica, err := pgserver.Start(ctx, pgserver.Options{BinDir: dir, Settings: settings, StandbyOf: primary})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { replica.Stop() })
+	want := "error retire read-only this server\nwarning archive replica this server"
+	if db.Version() < 170000 {
+		want += "\nwarning archive old-snapshot-threshold this server"
+	}
+	standby := open(t, replica.DSN("postgres"))
+	if findings, got := found(t, standby, "public.leaf", PreflightOptions{}); got != want || !strings.Contains(findings[0].Means, "it is a replica") {
+		t.Errorf("a replica: %s %v", got, findings)
+	}
+	standby.Close()
+	readOnly.Close()
+	ascii.Close()
+	db.Close()
 }
 
 // A transaction is long after 30 s; the test asks for the same with a role that may not see since when.

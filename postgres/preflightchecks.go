@@ -20,7 +20,8 @@ held AS (SELECT up.oid, up.level, up.nspname || '.' || up.relname AS plain, l.mo
 		coalesce('prepared transaction ' || quote_literal(x.gid), 'process ' || l.pid || coalesce(' (' || nullif(a.application_name, '') || ')', '')) AS holder
 	FROM up JOIN pg_locks l ON l.relation = up.oid AND l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 	LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-	LEFT JOIN pg_prepared_xacts x ON l.pid IS NULL AND x.transaction::text = split_part(l.virtualtransaction, '/', 2)
+	LEFT JOIN pg_locks k ON l.pid IS NULL AND k.pid IS NULL AND k.locktype = 'transactionid' AND k.mode = 'ExclusiveLock' AND k.virtualtransaction = l.virtualtransaction
+	LEFT JOIN pg_prepared_xacts x ON x.transaction = k.transactionid
 	WHERE l.pid IS DISTINCT FROM pg_backend_pid() AND coalesce(a.backend_type, 'client backend') <> 'autovacuum worker')
 `
 
