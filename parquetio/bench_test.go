@@ -98,7 +98,7 @@ func BenchmarkWrite(b *testing.B) {
 	for _, o := range []struct {
 		name string
 		o    WriteOptions
-	}{{"frostline", WriteOptions{}}, {"compatible", WriteOptions{Compatible: true}}} {
+	}{{"frostline", WriteOptions{}}, {"compatible", WriteOptions{Compatible: true}}, {"with Bloom filters", WriteOptions{Bloom: []string{"orderkey", "partkey", "token"}}}} {
 		b.Run(o.name, func(b *testing.B) {
 			var size int64
 			start := cpuMicros()

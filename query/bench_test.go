@@ -12,6 +12,7 @@ import (
 
 	"frostline/coltype"
 	"frostline/iceberg"
+	"frostline/parquetio"
 	"frostline/query"
 	"frostline/query/querytest"
 )
@@ -71,6 +72,63 @@ func BenchmarkQuery(b *testing.B) {
 					}
 					res.Release()
 				}
+			})
+		}
+	}
+}
+
+// BenchmarkRandomKey looks up one row by a random key, and a key that is absent, in two files of 1 000 000 rows, with
+// Bloom filters and without.
+func BenchmarkRandomKey(b *testing.B) {
+	for _, blooms := range [][]string{nil, {"key", "code"}} {
+		w := querytest.New(b)
+		tab := w.Table(b, "s", "random", querytest.Columns(
+			querytest.Col("key", coltype.Int64, coltype.WireInt8, "int8"),
+			querytest.Col("code", coltype.String, coltype.WireRaw, "text"),
+			querytest.Col("note", coltype.String, coltype.WireRaw, "text"),
+		), iceberg.PartitionSpec{})
+		r := rand.New(rand.NewPCG(3, 4))
+		var files []querytest.File
+		for range 2 {
+			file := querytest.File{Options: parquetio.WriteOptions{Bloom: blooms}}
+			for range 50 {
+				rb := array.NewRecordBuilder(memory.DefaultAllocator, tab.T.Schema().Arrow())
+				for range 20_000 {
+					key := r.Int64() &^ 1
+					rb.Field(0).(*array.Int64Builder).Append(key)
+					rb.Field(1).(*array.StringBuilder).Append(fmt.Sprintf("%016x", key))
+					rb.Field(2).(*array.StringBuilder).Append(fmt.Sprintf("note %d", r.IntN(100_000)))
+					rb.Field(3).AppendNull()
+				}
+				file.Batches = append(file.Batches, rb.NewRecordBatch())
+				rb.Release()
+			}
+			files = append(files, file)
+		}
+		tab.Add(b, "p=1", files...)
+		key := files[1].Batches[20].Column(0).(*array.Int64).Value(777)
+		e := engine(w, query.Options{})
+		for _, bm := range []struct {
+			name, filter string
+			rows         int64
+		}{
+			{"int8", fmt.Sprintf("key = %d", key), 1},
+			{"absent int8", fmt.Sprintf("key = %d", key+1), 0},
+			{"text", fmt.Sprintf("code = '%016x'", key), 1},
+			{"absent text", fmt.Sprintf("code = '%016x'", key+1), 0},
+		} {
+			b.Run(fmt.Sprintf("%s/bloom=%v", bm.name, blooms != nil), func(b *testing.B) {
+				var last query.Pruning
+				for b.Loop() {
+					res, err := e.Query(context.Background(), query.Request{Path: w.Store.Root() + "/s/random", Expression: bm.filter, Limit: 10})
+					if err != nil || res.Rows != bm.rows {
+						b.Fatal(err, res)
+					}
+					last = res.Pruning
+					res.Release()
+				}
+				b.ReportMetric(float64(last.BytesRead), "read-B/op")
+				b.ReportMetric(float64(last.BloomSkipped), "skipped/op")
 			})
 		}
 	}

@@ -78,7 +78,7 @@ func TestBloom(t *testing.T) {
 		{"negated", fmt.Sprintf("id < 3 AND key <> %d", key), []int64{0, 1, 2}, 0, 0},
 		{"a timestamp, beside infinity", fmt.Sprintf("at = TIMESTAMP '2000-01-01 01:00' AND id <> %d", slices.Index(keys, 3600)), []int64{}, 5, 6},
 		{"no timestamp", "at = TIMESTAMP '2000-01-01 01:00:00.5'", []int64{}, 6, 7}, // all but where a cell is kept as text
-		{"infinity", "at = 'infinity'", []int64{1500}, 0, 0}, // statistics say it
+		{"infinity", "at = 'infinity'", []int64{1500}, 0, 0},                        // statistics say it
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := engine(w, query.Options{})
