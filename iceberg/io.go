@@ -3,6 +3,7 @@ package iceberg
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -24,6 +25,7 @@ type storeIO struct {
 
 	mu      sync.Mutex
 	written []string // keys
+	unread  bool     // an object could not be read
 }
 
 var _ icegoio.ReadFileIO = (*storeIO)(nil)
@@ -37,7 +39,22 @@ func (s *storeIO) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	data, _, err := readObject(s.ctx, s.store, key)
+	if err != nil {
+		s.mu.Lock()
+		s.unread = true
+		s.mu.Unlock()
+	}
 	return data, err
+}
+
+// corrupt marks an error of decoding what was read; an error of reading stays the store's.
+func (s *storeIO) corrupt(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unread || errors.Is(err, ErrCorrupt) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
 
 // readObject reads an object whole.

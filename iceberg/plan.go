@@ -138,7 +138,7 @@ func manifestsOf(snap *table.Snapshot, files *storeIO) (manifests []icego.Manife
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("manifest list %s: %w", snap.ManifestList, err)
+		return nil, fmt.Errorf("manifest list %s: %w", snap.ManifestList, files.corrupt(err))
 	}
 	return manifests, nil
 }
@@ -146,11 +146,16 @@ func manifestsOf(snap *table.Snapshot, files *storeIO) (manifests []icego.Manife
 // entriesOf reads the live entries of a manifest.
 func entriesOf(mf icego.ManifestFile, files *storeIO) (live []icego.ManifestEntry, err error) {
 	err = guarded(func() (err error) {
-		live, err = mf.FetchEntries(files, true)
-		return err
+		for e, err := range mf.Entries(files, true) {
+			if err != nil {
+				return err
+			}
+			live = append(live, e)
+		}
+		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("manifest %s: %w", mf.FilePath(), err)
+		return nil, fmt.Errorf("manifest %s: %w", mf.FilePath(), files.corrupt(err))
 	}
 	return live, nil
 }

@@ -99,9 +99,9 @@ func TestReferencesOfDamagedMetadata(t *testing.T) {
 		data   string // "" removes it
 		want   error
 	}{
-		{"a manifest list is garbage", "-1-", "garbage", nil},
+		{"a manifest list is garbage", "-1-", "garbage", ErrCorrupt},
 		{"a manifest list is gone", "-1-", "", objstore.ErrNotExist},
-		{"a manifest is garbage", "-m0.avro", "garbage", nil},
+		{"a manifest is garbage", "-m0.avro", "garbage", ErrCorrupt},
 		{"a manifest is gone", "-m0.avro", "", objstore.ErrNotExist},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -130,7 +130,7 @@ func TestReferencesOfDamagedMetadata(t *testing.T) {
 			if err == nil || refs != nil {
 				t.Fatalf("%d references, error %v", len(refs), err)
 			}
-			if c.want != nil && !errors.Is(err, c.want) {
+			if !errors.Is(err, c.want) {
 				t.Errorf("error %v, want %v", err, c.want)
 			}
 			if !strings.Contains(err.Error(), "public/payment") || !strings.Contains(err.Error(), "manifest") {
