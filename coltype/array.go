@@ -90,8 +90,9 @@ func (p *arrayParser) bounds() (dims, lower []int, err error) {
 			return nil, nil, p.refuse("more than %d dimensions", MaxArrayDims)
 		}
 		p.rest = p.rest[1:]
-		low, high := 1, 0
-		if high, err = p.bound(); err != nil {
+		low := 1
+		high, err := p.bound()
+		if err != nil {
 			return nil, nil, err
 		}
 		if strings.HasPrefix(p.rest, ":") {

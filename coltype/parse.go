@@ -2,6 +2,7 @@ package coltype
 
 import (
 	"encoding/hex"
+	"errors"
 	"math"
 	"math/big"
 	"strconv"
@@ -72,7 +73,7 @@ func parseInt(t Type, s string) (Value, error) {
 		return Value{}, invalid(t, s, "want an integer")
 	}
 	n, err := strconv.ParseInt(digits, 10, 64)
-	if e, ok := err.(*strconv.NumError); ok && e.Err == strconv.ErrSyntax {
+	if errors.Is(err, strconv.ErrSyntax) {
 		return Value{}, invalid(t, s, "want an integer")
 	}
 	if err != nil || n < least || n > most {
@@ -104,7 +105,7 @@ func parseFloat(t Type, s string) (Value, error) {
 		return Value{}, invalid(t, s, "want a number")
 	}
 	f, err := strconv.ParseFloat(text, size)
-	if e, ok := err.(*strconv.NumError); ok && e.Err == strconv.ErrSyntax {
+	if errors.Is(err, strconv.ErrSyntax) {
 		return Value{}, invalid(t, s, "want a number")
 	}
 	mantissa, _, _ := strings.Cut(strings.ToLower(text), "e")
@@ -154,7 +155,7 @@ func parseNumeric(t Type, s string) (Value, error) {
 	exp := 0
 	if hasExp {
 		e, err := strconv.ParseInt(exponent, 10, 32)
-		if ne, ok := err.(*strconv.NumError); ok && ne.Err == strconv.ErrSyntax {
+		if errors.Is(err, strconv.ErrSyntax) {
 			return Value{}, invalid(t, s, "want a number")
 		}
 		if err != nil || e > math.MaxInt32/2 || e < -math.MaxInt32/2 {

@@ -123,11 +123,10 @@ func (c *Catalog) hint(ctx context.Context, key string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil || n < 1 {
-		return 0, nil
+	if n, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil && n >= 1 {
+		return n, nil
 	}
-	return n, nil
+	return 0, nil // a hint that is none
 }
 
 // writeHint is best effort: a wrong hint costs requests, never correctness.

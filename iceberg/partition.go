@@ -37,7 +37,7 @@ func (p PartitionSpec) width() (int64, bool) {
 // check refuses a transform that is not known or does not fit the column's kind.
 func (p PartitionSpec) check(k coltype.Kind) error {
 	_, truncate := p.width()
-	ok := false
+	var ok bool
 	switch {
 	case p.Transform == "":
 		ok = true

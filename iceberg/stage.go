@@ -95,8 +95,10 @@ func (s *staging) inherit(ctx context.Context, c *Catalog, parent *table.Snapsho
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.t.Partition(partition); err != nil {
+	if _, err := s.t.Partition(partition); errors.Is(err, ErrNoPartition) {
 		return manifests, nil // nothing to take away
+	} else if err != nil {
+		return nil, err
 	}
 	for i, mf := range manifests {
 		entries, err := c.manifest(ctx, s.t, mf)

@@ -313,7 +313,7 @@ func (d *decoder) bytesAt(i int) []byte {
 
 // readPlain reads n PLAIN values.
 func (p *decodedPage) readPlain(b []byte, e *schemaElement, n int) error {
-	width := 0
+	var width int
 	switch e.typ {
 	case physBool:
 		if len(b)*8 < n {

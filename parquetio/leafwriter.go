@@ -188,7 +188,7 @@ func (w *leafWriter) choose() error {
 	w.codec = codecNone
 	n := p.count(t, int(max(w.elem.typeLength, 1)))
 	isText := t == physByteArray
-	best, zipped := 0, 0
+	var best, zipped int
 	if isText { // never copied: it may be one huge value
 		w.useDelta = !w.o.Compatible
 		best = len(p.data) + 2*n

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"strconv"
 	"strings"
 )
 
@@ -94,9 +95,11 @@ func (a *attachment) read(ctx context.Context, db *DB) error {
 		if err != nil || len(rows) == 0 {
 			return nil, err
 		}
-		var oid uint32
-		fmt.Sscan(*rows[0][0], &oid)
-		return db.Definition(ctx, oid)
+		oid, err := strconv.ParseUint(*rows[0][0], 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		return db.Definition(ctx, uint32(oid))
 	}
 	var err error
 	if a.Parent != (Name{}) {

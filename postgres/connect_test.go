@@ -15,9 +15,9 @@ import (
 )
 
 func TestPinnedSettings(t *testing.T) {
-	db, pg := start(t)
+	_, pg := start(t)
 	pg.Exec(t, `ALTER DATABASE `+pg.Name+` SET "DateStyle" = 'German'; ALTER DATABASE `+pg.Name+` SET "TimeZone" = 'Asia/Tokyo'; ALTER DATABASE `+pg.Name+` SET bytea_output = escape`)
-	db = open(t, pg.DSN+"&datestyle=SQL&search_path=public") // a user's own settings in the DSN lose too
+	db := open(t, pg.DSN+"&datestyle=SQL&search_path=public") // a user's own settings in the DSN lose too
 	rows, err := db.QueryText(t.Context(), "show", `SELECT '2024-02-01 03:04:05.5+09'::timestamptz::text, '\x01ff'::bytea::text, (0.1::float8 + 0.2)::text,
 		'1 year 2 days'::interval::text, current_setting('search_path'), current_setting('lc_monetary'), current_setting('application_name')`)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -108,9 +109,11 @@ func (db *DB) Leaf(ctx context.Context, oid uint32) (Leaf, error) {
 	if len(rows) == 0 {
 		return Leaf{}, fmt.Errorf("%s: %w: it is not a partition", op, ErrNoPartition)
 	}
-	var parent uint32
-	fmt.Sscan(*rows[0][0], &parent)
-	nodes, err := db.nodes(ctx, op, parent)
+	parent, err := strconv.ParseUint(*rows[0][0], 10, 32)
+	if err != nil {
+		return Leaf{}, fmt.Errorf("%s: %w", op, err)
+	}
+	nodes, err := db.nodes(ctx, op, uint32(parent))
 	if err != nil {
 		return Leaf{}, err
 	}

@@ -172,7 +172,7 @@ func (db *DB) TryLock(ctx context.Context, key string) (release func(), ok bool,
 		return nil, false, err
 	}
 	h := fnv.New64a()
-	io.WriteString(h, "frostline:"+key)
+	h.Write([]byte("frostline:" + key))
 	id := int64(h.Sum64())
 	if err := conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock($1::int8)", id).Scan(&ok); err != nil {
 		conn.Release()

@@ -114,7 +114,7 @@ func (b *binder) truth(e *literal) node {
 		panic(mismatch(e.at, "%s is of type %s, not boolean", e, s.class))
 	}
 	if s.value == nil {
-		return constant(isNull)
+		return isNull
 	}
 	return truthOf(s.value.I == 1)
 }
@@ -193,7 +193,7 @@ func (b *binder) compare(op string, l, r side, at place) node {
 	}
 	l, r = b.operator(op, l, r, at)
 	if r.value == nil || l.col < 0 && l.value == nil {
-		return constant(isNull)
+		return isNull
 	}
 	if op == "<>" {
 		return &notNode{b.testNode(l, b.test("=", l, r))}
@@ -337,7 +337,7 @@ func (b *binder) points(x side, lits []side, at place) []node {
 		l, r = b.operator("=", l, r, at)
 		switch {
 		case r.value == nil || l.col < 0 && l.value == nil:
-			out = append(out, constant(isNull))
+			out = append(out, isNull)
 		case l.col < 0:
 			out = append(out, truthOf(b.test("=", l, r).holds(l.comparison())))
 		default:
@@ -388,12 +388,12 @@ func (b *binder) like(e *like) node {
 			panic(mismatch(esc.at, "the escape is of type %s, not text", esc.class))
 		}
 		if esc = b.resolve(esc, as); esc.value == nil {
-			return constant(isNull)
+			return isNull
 		}
 		escape = esc.value.S
 	}
 	if p.value == nil || x.col < 0 && x.value == nil {
-		return constant(isNull)
+		return isNull
 	}
 	pat, err := newPattern(p.value.S, escape, e.fold, as == bytea)
 	if err != nil {

@@ -158,31 +158,31 @@ func (b *binder) leaf(x side, t leafTest) *leaf {
 }
 
 // compile chooses the loop for the column's Arrow type.
-func (l *leaf) compile() {
-	l.members, l.listed = l.list()
-	switch l.typ.Kind {
+func (x *leaf) compile() {
+	x.members, x.listed = x.list()
+	switch x.typ.Kind {
 	case coltype.Bool:
-		l.match = newBoolMatch(&l.test)
+		x.match = newBoolMatch(&x.test)
 	case coltype.Int32, coltype.Int64, coltype.Time:
-		l.match = newIntMatch(&l.test, 0)
+		x.match = newIntMatch(&x.test, 0)
 	case coltype.Date:
-		l.match = newIntMatch(&l.test, coltype.UnixToPGDays)
+		x.match = newIntMatch(&x.test, coltype.UnixToPGDays)
 	case coltype.Timestamp, coltype.TimestampTZ:
-		l.match = newIntMatch(&l.test, coltype.UnixToPGMicros)
+		x.match = newIntMatch(&x.test, coltype.UnixToPGMicros)
 	case coltype.Float32, coltype.Float64:
-		l.match = newFloatMatch(&l.test)
+		x.match = newFloatMatch(&x.test)
 	case coltype.Decimal:
-		l.match = newDecimalMatch(&l.test, l.typ)
+		x.match = newDecimalMatch(&x.test, x.typ)
 	case coltype.String:
-		switch l.class {
+		switch x.class {
 		case numeric:
-			l.match = newNumericMatch(&l.test)
+			x.match = newNumericMatch(&x.test)
 		case enum:
-			l.match = newEnumMatch(&l.test)
+			x.match = newEnumMatch(&x.test)
 		default:
-			l.match = newByteMatch(&l.test)
+			x.match = newByteMatch(&x.test)
 		}
 	default:
-		l.match = newByteMatch(&l.test)
+		x.match = newByteMatch(&x.test)
 	}
 }

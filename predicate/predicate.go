@@ -88,7 +88,7 @@ type Predicate struct {
 func Bind(e Expr, cols []coltype.Column) (p *Predicate, err error) {
 	defer catch(&err)
 	b := &binder{cols: cols, slots: map[int]int{}}
-	p = &Predicate{root: constant(isTrue)}
+	p = &Predicate{root: isTrue}
 	if e != nil {
 		p.root = b.pred(e)
 	}

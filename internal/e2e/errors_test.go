@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -90,7 +89,7 @@ func TestErrors(t *testing.T) {
 			if stdout != "" {
 				t.Errorf("stdout %q", stdout)
 			}
-			t.Log(fmt.Sprintf("%d %s", code, line))
+			t.Logf("%d %s", code, line)
 		})
 	}
 }

@@ -81,12 +81,24 @@ var steps = []struct {
 	name  string
 	match func(*http.Request) bool
 }{
-	{"plan", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "_probe") }},
-	{"copy and write", func(r *http.Request) bool { return r.Method != http.MethodGet && strings.HasSuffix(r.URL.Path, ".parquet") }},
-	{"read back", func(r *http.Request) bool { return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".parquet") }},
-	{"record", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/schema_snapshot-") }},
-	{"commit", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/v2.metadata.json") }},
-	{"publish", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/schema_snapshot.json") }},
+	{"plan", func(r *http.Request) bool {
+		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "_probe")
+	}},
+	{"copy and write", func(r *http.Request) bool {
+		return r.Method != http.MethodGet && strings.HasSuffix(r.URL.Path, ".parquet")
+	}},
+	{"read back", func(r *http.Request) bool {
+		return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".parquet")
+	}},
+	{"record", func(r *http.Request) bool {
+		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/schema_snapshot-")
+	}},
+	{"commit", func(r *http.Request) bool {
+		return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/v2.metadata.json")
+	}},
+	{"publish", func(r *http.Request) bool {
+		return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/schema_snapshot.json")
+	}},
 }
 
 // Every fault at every step of a run. Whatever happens, the table shows the partition wholly or not at all, nothing is dropped from

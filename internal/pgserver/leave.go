@@ -8,7 +8,7 @@ import (
 // Leave lets the server run on after this process has ended, and gives the command that stops it and removes its
 // folder.
 func (s *Server) Leave() (stop string) {
-	io.WriteString(s.pipe, "done\n")
+	_, _ = io.WriteString(s.pipe, "done\n") // without a watcher there is nobody to tell
 	s.pipe.Close()
 	s.watcher.Wait()
 	s.watcher = nil

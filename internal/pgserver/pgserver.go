@@ -213,7 +213,7 @@ func (s *Server) Stop() error {
 	}
 	err := os.RemoveAll(s.Dir)
 	if s.watcher != nil {
-		io.WriteString(s.pipe, "done\n")
+		_, _ = io.WriteString(s.pipe, "done\n") // without a watcher there is nobody to tell
 		s.pipe.Close()
 		s.watcher.Wait()
 		s.watcher = nil

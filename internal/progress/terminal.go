@@ -42,7 +42,7 @@ func (p *bar) Add(rows, _ int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.b != nil {
-		p.b.Add64(rows)
+		_ = p.b.Add64(rows) // a bar that cannot be drawn is no reason to stop
 	}
 }
 
@@ -50,7 +50,7 @@ func (p *bar) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.b != nil {
-		p.b.Exit()
+		_ = p.b.Exit()
 		fmt.Fprintln(p.w)
 		p.b = nil
 	}

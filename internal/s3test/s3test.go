@@ -186,7 +186,7 @@ func awaitReady(r io.Reader) error {
 		for lines.Scan() {
 			if strings.HasPrefix(lines.Text(), "ready ") {
 				ready <- nil
-				io.Copy(io.Discard, r)
+				_, _ = io.Copy(io.Discard, r)
 				return
 			}
 		}
