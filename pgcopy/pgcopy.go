@@ -14,6 +14,7 @@ package pgcopy
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"frostline/coltype"
@@ -34,7 +35,9 @@ var (
 // Exact text comes from the type's output function, by format('%s'), and not from a cast to text: a
 // cast may have a function of its own that prints something else (inet's appends the netmask, and
 // CREATE CAST allows any). An array is printed by array_out and read as text[], which keeps its shape;
-// where its delimiter is not a comma (box), its elements are cast.
+// where its delimiter is not a comma (box), its elements are cast. Two types are not what they print:
+// xml_out drops the XML declaration, which the cast keeps; and regproc and regoper print a name that
+// several functions may have, so one that its name does not find goes as its OID.
 func SelectList(cols []coltype.Column, alias string) string {
 	var b strings.Builder
 	for i, c := range cols {
@@ -48,9 +51,18 @@ func SelectList(cols []coltype.Column, alias string) string {
 		switch {
 		case c.Type.Wire != coltype.WireText && !textList(c.Type):
 			b.WriteString(name)
+		case c.Type.Kind != coltype.List && is(c.Type, "xml"):
+			b.WriteString("(" + name + ")::pg_catalog.text")
+		case c.Type.Kind != coltype.List && is(c.Type, "regproc", "regoper"):
+			b.WriteString("CASE WHEN " + name + " IS NULL THEN NULL WHEN pg_catalog.to_" + c.Type.Base + "(pg_catalog.format('%s', " + name + ")) OPERATOR(pg_catalog.=) " + name +
+				" THEN pg_catalog.format('%s', " + name + ") ELSE (" + name + ")::pg_catalog.oid::pg_catalog.text END")
 		case c.Type.Kind != coltype.List:
 			// IS DISTINCT FROM NULL: a composite whose fields are all NULL IS NULL, but is a value.
 			b.WriteString("CASE WHEN " + name + " IS DISTINCT FROM NULL THEN pg_catalog.format('%s', " + name + ") END")
+		case is(*c.Type.Elem, "xml"):
+			b.WriteString("(" + name + ")::pg_catalog.text[]")
+		case is(*c.Type.Elem, "regproc", "regoper"):
+			b.WriteString("(" + name + ")::pg_catalog.oid[]::pg_catalog.text[]")
 		case delimiter(c.Type) == ',':
 			b.WriteString("((" + name + ")::pg_catalog.text)::pg_catalog.text[]")
 		default:
@@ -58,6 +70,11 @@ func SelectList(cols []coltype.Column, alias string) string {
 		}
 	}
 	return b.String()
+}
+
+// is tells whether t is one of these types of pg_catalog, or a domain over it, and not a user's type of the name.
+func is(t coltype.Type, names ...string) bool {
+	return slices.Contains(names, t.Base) && t.Wire == coltype.WireText && !strings.HasSuffix(t.Name, "."+t.Base)
 }
 
 // InsertColumns is the quoted column list of COPY … FROM: cols without the generated ones.

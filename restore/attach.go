@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"frostline/postgres"
@@ -17,7 +18,14 @@ func (r *Restorer) attach(ctx context.Context, p *plan) error {
 	}
 	for _, s := range steps {
 		r.Log.Info("attach", "table", p.target.String(), "step", s.Name)
-		if err := r.DB.RunStep(ctx, s); err != nil {
+		err := r.DB.RunStep(ctx, s)
+		if s.Name == "analyse" && errors.Is(err, postgres.ErrBadValue) {
+			// ANALYZE computes with the values, and some are too large for it (1e131071 in a numrange). The partition
+			// is attached, and would be as little analysed had it never been away.
+			r.Log.Warn("ANALYZE fails on the values; the partition is attached, without statistics", "table", p.final.String(), "error", fmt.Sprintf("%.200s", err))
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("attach %s: %s: %w; the restored rows are proven and stand in %s, run again to go on", p.label(), s.Name, err, p.target)
 		}
 	}
