@@ -466,3 +466,35 @@ func freePort(t *testing.T) string {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port
 }
+
+// The table of docs/operations/preflight.md is that of the checks.
+func TestPreflightPage(t *testing.T) {
+	page, err := os.ReadFile("../docs/operations/preflight.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	text := strings.NewReplacer("{object}", "*object*", "{detail}", "*detail*", "|", `\|`)
+	for _, about := range []string{AboutArchive, AboutRetire} {
+		for _, c := range checks {
+			if f := c.finding; f.About == about {
+				blocks := string(f.Severity)
+				switch {
+				case c.drop:
+					blocks = "blocks a drop"
+				case f.Severity == Error:
+					blocks = "blocks"
+				}
+				fmt.Fprintf(&table, "| %s | `%s` | %s | %s | %s |\n", about, f.Code, blocks, text.Replace(f.Means), text.Replace(f.Do))
+			}
+		}
+	}
+	if !strings.Contains(string(page), table.String()) {
+		t.Errorf("the page does not have this table:\n%s", table.String())
+	}
+	for _, code := range []string{"pooler", "pooler-loses-session", "inbound-foreign-key", "foreign-key-corruption", "pg-partman-retention", "pg-partman", "pg-partman-unknown"} {
+		if !strings.Contains(string(page), "`"+code+"`") {
+			t.Errorf("the page does not have %s", code)
+		}
+	}
+}
