@@ -29,11 +29,19 @@ var builtin = map[string]Type{
 	"timestamptz": {Kind: TimestampTZ, Wire: WireTimestamp},
 }
 
+// unreadable are the types of pg_catalog whose input and receive functions refuse every value: the server fills them by itself,
+// and no value of one can be loaded again.
+var unreadable = map[string]bool{
+	"pg_node_tree": true, "pg_ndistinct": true, "pg_dependencies": true, "pg_mcv_list": true,
+	"pg_brin_bloom_summary": true, "pg_brin_minmax_multi_summary": true, "gtsvector": true,
+}
+
 // maxTypeDepth bounds domains over domains and arrays of them.
 const maxTypeDepth = 64
 
-// Map gives the mapped type of a PostgreSQL type. Every type that a column can have has one; a
-// pseudo-type, and a domain or an array that does not say of what, is an error.
+// Map gives the mapped type of a PostgreSQL type. Every type that a column can have has one, but for those whose
+// values PostgreSQL itself cannot read in again (pg_node_tree and the like); they, a pseudo-type, and a domain or an
+// array that does not say of what, are an error.
 //
 // A built-in type is one of pg_catalog: a type of the same name in another schema is not
 // mistaken for it. What has no form of its own is the exact text.
@@ -51,6 +59,8 @@ func mapType(t PGType, depth int) (Type, error) {
 	switch {
 	case t.TypType == 'p':
 		return Type{}, fmt.Errorf("map type %s: a pseudo-type cannot be a column's", name)
+	case unreadable[t.Name] && (t.Schema == "pg_catalog" || t.Schema == ""):
+		return Type{}, fmt.Errorf("map type %s: PostgreSQL can print its values, but cannot read them in again: an archive of them could not be restored", name)
 	case t.TypType == 'd':
 		if t.Base == nil {
 			return Type{}, fmt.Errorf("map type %s: a domain without its base type", name)
