@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"frostline/internal/progress"
+	"frostline/postgres"
 )
 
 // maxJobs bounds the runs at once, each of which needs a connection for its lock, one for its snapshot and one for each worker.
@@ -89,14 +91,26 @@ type task struct {
 	reqs  []Request
 }
 
-// many runs tasks, jobs runs at once, and those that were busy once more at the end: the run that was at work on them may have died.
+// passes is how often a run that finds its partition busy is tried in all, with a pause between.
+const (
+	passes    = 3
+	passPause = 200 * time.Millisecond
+)
+
+// many runs tasks, jobs runs at once, and those that were busy again at the end: the run that was at work on them may have died, in the
+// middle of a detach even, which keeps every other partition of the table from being detached until it is finished.
 func (a *Archiver) many(ctx context.Context, batches []*Batch, tasks []task, jobs int) error {
 	if jobs < 0 || jobs > maxJobs {
 		return fmt.Errorf("archive: %w: %d jobs: 1 to %d can run at once", ErrBadInput, jobs, maxJobs)
 	}
 	jobs = max(jobs, 1)
-	busy := runAll(ctx, tasks, jobs, true)
-	runAll(ctx, busy, jobs, false)
+	for pass := 1; pass <= passes && len(tasks) > 0; pass++ {
+		if pass > 1 {
+			time.Sleep(passPause)
+			jobs = 1 // a half detached partition first
+		}
+		tasks = runAll(ctx, tasks, jobs, pass < passes)
+	}
 	for _, b := range batches {
 		b.finish()
 	}
@@ -128,7 +142,7 @@ func runAll(ctx context.Context, tasks []task, jobs int, again bool) (busy []tas
 					run.Log.Info("done", "table", t.batch.Table, "partition", res.Partition, "action", res.Action, "rows", res.Records, "retired", res.Retired)
 				case errors.Is(err, errSettled):
 					t.batch.Skipped = append(t.batch.Skipped, Skip{id, req.leafName(), err.Error()})
-				case errors.Is(err, ErrBusy) && again:
+				case again && (errors.Is(err, ErrBusy) || errors.Is(err, postgres.ErrHalfDetached)):
 					busy = append(busy, task{t.a, t.batch, []Request{req}})
 				case errors.Is(err, ErrBusy):
 					t.batch.Skipped = append(t.batch.Skipped, Skip{id, req.leafName(), skipBusy})
@@ -164,7 +178,7 @@ func (a *Archiver) forJobs(jobs int) *Archiver {
 func (p *plan) settle() error {
 	switch {
 	case !p.req.settled || p.req.DryRun:
-	case p.gone:
+	case p.gone && (p.relation.Table == "" || p.req.Retire != Drop):
 		return settledError(skipRetired)
 	case p.existing != nil && p.req.Retire == Keep:
 		return settledError(skipArchived)

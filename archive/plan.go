@@ -157,8 +157,8 @@ func (a *Archiver) planGone(ctx context.Context, p *plan) error {
 	p.relation = postgres.Name{Schema: record.Leaf.Schema, Table: record.Leaf.Table}
 	t, err := a.DB.Table(ctx, p.relation)
 	switch {
-	case errors.Is(err, postgres.ErrNoTable):
-		p.relation = postgres.Name{}
+	case errors.Is(err, postgres.ErrNoTable), err == nil && p.req.picked != nil && p.req.picked.OID != t.OID:
+		p.relation = postgres.Name{} // dropped, and another table may have its name
 		return nil
 	case err != nil:
 		return fmt.Errorf("archive %s: %w", p.label(), err)

@@ -42,6 +42,9 @@ func (p *plan) blocked() error {
 		if f.Severity != postgres.Error || f.About == postgres.AboutRetire && p.req.Retire == Keep {
 			continue
 		}
+		if p.req.many && errors.Is(f.Kind, postgres.ErrHalfDetached) {
+			continue // by another run perhaps; detach waits for its turn
+		}
 		what := "nothing was archived"
 		if f.About == postgres.AboutRetire {
 			what = "nothing was archived or retired (without --retire it can be archived)"

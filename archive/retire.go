@@ -27,20 +27,13 @@ func (a *Archiver) retire(ctx context.Context, p *plan) (string, error) {
 	if p.gone && p.relation.Table == "" {
 		return "already retired", nil
 	}
-	steps, err := a.retireSteps(ctx, p)
-	if err != nil {
+	if err := a.detach(ctx, p); err != nil {
 		return "", err
-	}
-	for _, s := range steps {
-		a.Log.Info("retire", "partition", p.label(), "step", s.Name)
-		if err := a.DB.RunStep(ctx, s); err != nil {
-			return "", fmt.Errorf("retire %s: %s: %w; the partition is archived and proven, and was not dropped", p.label(), s.Name, err)
-		}
 	}
 	drop := p.req.Retire == Drop
 	a.Progress.Begin("retire", p.digest.Rows)
 	defer a.Progress.End()
-	err = a.DB.LockedTable(ctx, p.relation, func(copyOut func(string, io.Writer) (int64, error)) (bool, error) {
+	err := a.DB.LockedTable(ctx, p.relation, func(copyOut func(string, io.Writer) (int64, error)) (bool, error) {
 		if err := a.samePartition(ctx, p); err != nil {
 			return false, err
 		}

@@ -93,8 +93,8 @@ func (db *DB) DetachPlan(ctx context.Context, leaf Leaf) ([]Step, error) {
 		return []Step{{Name: "detach " + name.plain(), SQL: []string{detach}, Tx: true}}, nil
 	}
 	if other != "" {
-		return nil, fmt.Errorf("%s: %s is half detached from the same table, and one at a time is possible; nothing was done; finish it with: ALTER TABLE %s DETACH PARTITION %s FINALIZE",
-			op, other, parent, other)
+		return nil, fmt.Errorf("%s: %w: %s of the same table, and one at a time is possible; nothing was done; finish it with: ALTER TABLE %s DETACH PARTITION %s FINALIZE",
+			op, ErrHalfDetached, other, parent, other)
 	}
 	return []Step{{Name: "detach " + name.plain(), SQL: []string{detach + " CONCURRENTLY"}, resume: finalize}}, nil
 }

@@ -89,7 +89,7 @@ func TestDetachInterrupted(t *testing.T) {
 		t.Errorf("leaf %+v, want it pending", pending)
 	}
 	_, err = db.DetachPlan(t.Context(), kept)
-	mustContain(t, err, "public.leaf is half detached", "FINALIZE")
+	mustContain(t, err, "half detached: public.leaf", "FINALIZE")
 	end()
 	steps := detachPlan(t, db, leaf)
 	if len(steps) != 1 || !strings.HasSuffix(steps[0].SQL[0], " FINALIZE") {

@@ -20,6 +20,8 @@ var (
 	ErrAmbiguous   = errors.New("several partitions match")
 	ErrLockTimeout = errors.New("lock not granted in time") // after all retries
 	ErrForeignKey  = errors.New("a foreign key is in the way")
-	ErrPrivilege   = errors.New("privilege is missing")
-	ErrBadValue    = errors.New("value does not fit the column")
+	// ErrHalfDetached: another partition of the table has a pending DETACH CONCURRENTLY.
+	ErrHalfDetached = errors.New("another partition is half detached")
+	ErrPrivilege    = errors.New("privilege is missing")
+	ErrBadValue     = errors.New("value does not fit the column")
 )

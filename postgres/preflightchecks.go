@@ -88,7 +88,7 @@ var checks = []check{
 		Means: "only its owner {detail} may detach and drop", Do: "connect as a member of that role: GRANT {detail} to this one"}},
 	{sql: `SELECT o.plain, o.parent FROM (SELECT i.inhrelid::regclass::text AS plain, place.parent FROM place JOIN pg_inherits i ON i.inhparent = place.inhparent AND i.inhrelid <> relation
 			AND coalesce((to_jsonb(i)->>'inhdetachpending')::bool, false)) AS o`,
-		finding: Finding{Severity: Error, About: AboutRetire, Code: "another-detach-pending", Means: "its own detach from {detail} was interrupted, and only one at a time is possible", Do: "finish it: ALTER TABLE {detail} DETACH PARTITION {object} FINALIZE"}},
+		finding: Finding{Severity: Error, About: AboutRetire, Code: "another-detach-pending", Kind: ErrHalfDetached, Means: "its own detach from {detail} was interrupted, and only one at a time is possible", Do: "finish it: ALTER TABLE {detail} DETACH PARTITION {object} FINALIZE"}},
 	{sql: `SELECT DISTINCT plain, holder FROM held WHERE granted AND gid IS NOT NULL`, finding: Finding{Severity: Error, About: AboutRetire, Code: "prepared-transaction",
 		Means: "{detail} holds a lock on it until somebody ends it", Do: "COMMIT PREPARED or ROLLBACK PREPARED it"}},
 	{drop: true, sql: `SELECT plain, pg_describe_object(d.classid, d.objid, d.objsubid) FROM rel JOIN pg_depend d ON d.deptype = 'n' AND

@@ -102,7 +102,7 @@ func exitCode(err error) int {
 		return cli.Unproven
 	case errors.Is(err, postgres.ErrPrivilege):
 		return cli.Privilege
-	case errors.Is(err, archive.ErrDiffers), errors.Is(err, archive.ErrBusy), errors.Is(err, archive.ErrBlocked):
+	case errors.Is(err, archive.ErrDiffers), errors.Is(err, archive.ErrBusy), errors.Is(err, archive.ErrBlocked), errors.Is(err, postgres.ErrHalfDetached):
 		return cli.Conflict
 	}
 	return cli.ExitCode(err)
