@@ -40,6 +40,9 @@ func (f *File) Read(ctx context.Context, rg int, cols []coltype.Column, exact bo
 		return nil, fmt.Errorf("read Parquet: row group %d: %w", rg, err)
 	}
 	for i, c := range p.cursors {
+		if flat, ok := c.(*flatCursor); ok {
+			flat.sink.reserve(int(total))
+		}
 		for _, r := range ranges {
 			if err := c.take(r.Start, r.End); err != nil {
 				return nil, fmt.Errorf("read Parquet: row group %d, column %q: %w", rg, fields[i].Name, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -331,6 +332,21 @@ func (s *sink) arrayData() *array.Data {
 		buffers = []*memory.Buffer{valid, memory.NewBufferBytes(arrow.Int64Traits.CastToBytes(s.w8))}
 	}
 	return array.NewData(s.dt, s.rows, buffers, nil, s.nulls, 0)
+}
+
+// reserve makes room for n values, where their number alone says how much; for a claim beyond a large batch, only for that.
+func (s *sink) reserve(n int) {
+	n = min(n, 1<<20)
+	switch s.typ.Kind {
+	case coltype.Int32, coltype.Float32, coltype.Date:
+		s.w4 = slices.Grow(s.w4, n)
+	case coltype.Int64, coltype.Float64, coltype.Time, coltype.Timestamp, coltype.TimestampTZ:
+		s.w8 = slices.Grow(s.w8, n)
+	case coltype.Decimal:
+		s.dec = slices.Grow(s.dec, n)
+	case coltype.String, coltype.Binary:
+		s.offs = slices.Grow(s.offs, n+1)
+	}
 }
 
 func (s *sink) array() arrow.Array { return array.MakeFromData(s.arrayData()) }

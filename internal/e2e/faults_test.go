@@ -154,11 +154,14 @@ func TestFaults(t *testing.T) {
 			p.mu.Lock()
 			p.step, p.fault, p.again = s.match, f.act, f.stays
 			p.hit.Store(false)
-			p.mu.Unlock()
 			running = run.command("archive", "--table", "k", "--partition-column", "at", "--partition-value", "2024-01", "--quiet")
 			var stderr bytes.Buffer
 			running.Stderr = &stderr
-			err := running.Run()
+			err := running.Start()
+			p.mu.Unlock() // the proxy sees the process only now
+			if err == nil {
+				err = running.Wait()
+			}
 			p.mu.Lock()
 			p.step = nil
 			p.mu.Unlock()
