@@ -145,21 +145,16 @@ func (a *Archiver) run(ctx context.Context, req Request) (Result, error) {
 	if err := plan.settle(); err != nil {
 		return Result{}, err
 	}
+	clock.Done("plan")
+	if req.DryRun {
+		if err := a.preflight(ctx, plan); err != nil {
+			return Result{}, err
+		}
+		return a.planned(ctx, plan)
+	}
 	if err := a.Store.Probe(ctx); err != nil {
 		return Result{}, fmt.Errorf("archive %s: %w", plan.label(), err)
 	}
-	clock.Done("plan")
-	if err := a.preflight(ctx, plan); err != nil {
-		return Result{}, err
-	}
-	clock.Done("preflight")
-	if req.DryRun {
-		return a.planned(ctx, plan)
-	}
-	if err := plan.blocked(); err != nil {
-		return Result{}, err
-	}
-	a.warn(plan)
 	if none, err := a.noRows(ctx, plan); err != nil {
 		return Result{}, err
 	} else if none {
@@ -173,6 +168,14 @@ func (a *Archiver) run(ctx context.Context, req Request) (Result, error) {
 	if plan, err = a.replan(ctx, plan); err != nil {
 		return Result{}, err
 	}
+	if err := a.preflight(ctx, plan); err != nil {
+		return Result{}, err
+	}
+	if err := plan.blocked(); err != nil {
+		return Result{}, err
+	}
+	a.warn(plan)
+	clock.Done("preflight")
 
 	var res Result
 	archived := plan.existing != nil && !req.Replace
@@ -283,14 +286,15 @@ func (a *Archiver) lock(ctx context.Context, p *plan) (release func(), err error
 
 // replan plans again under the lock: another run may have ended between the plan and the lock.
 func (a *Archiver) replan(ctx context.Context, old *plan) (*plan, error) {
-	p, err := a.plan(ctx, old.req)
+	quiet := *a
+	quiet.Log = slog.New(slog.DiscardHandler) // it has been said
+	p, err := quiet.plan(ctx, old.req)
 	if err != nil {
 		return nil, err
 	}
 	if p.partition != old.partition {
 		return nil, fmt.Errorf("archive %s: %w: it has just been archived as %s; nothing was done", old.label(), ErrBusy, p.partition)
 	}
-	p.findings = old.findings
 	return p, p.settle()
 }
 

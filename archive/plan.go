@@ -125,6 +125,13 @@ func hasColumn(t *postgres.Table, name string) bool {
 // planLeaf finds the leaf that the value names. A leaf that is gone but archived is a partition that an earlier run retired.
 func (a *Archiver) planLeaf(ctx context.Context, p *plan) error {
 	leaf, err := a.findLeaf(ctx, p)
+	if errors.Is(err, postgres.ErrNoPartition) && p.existing == nil {
+		// Another run may have archived and retired it since the Iceberg table was loaded.
+		name := p.partition
+		if err := a.findExisting(ctx, p, func(e iceberg.Partition) bool { return e.Name == name }); err != nil {
+			return err
+		}
+	}
 	if errors.Is(err, postgres.ErrNoPartition) && p.existing != nil {
 		p.gone = true
 		return a.planGone(ctx, p)

@@ -101,7 +101,7 @@ func (a *Archiver) interrupted(ctx context.Context, t *postgres.Table, archived 
 		if !ok || !strings.HasPrefix(id.bounds, "FOR VALUES") {
 			continue
 		}
-		req := Request{Table: t.Name, Retire: Drop, DryRun: dry}
+		req := Request{Table: t.Name, Retire: Drop, DryRun: dry, settled: true}
 		req.Column, req.Value, _ = strings.Cut(e.Name, "=")
 		record, err := a.record(ctx, &plan{table: t, partition: e.Name, existing: &e})
 		if err != nil {
