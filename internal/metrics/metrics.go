@@ -178,7 +178,7 @@ type directive struct {
 // line prints a run in the embedded metric format:
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 // The metrics stand twice: by table and partition, and by table alone, which is what an alarm watches. CloudWatch takes ASCII names
-// only, so the dimensions are escaped; the properties table and partition are exact.
+// only, so the dimensions are escaped; ExactTable and ExactPartition are not.
 func (f Flags) line(w io.Writer, r Run) error {
 	line, err := json.Marshal(map[string]any{
 		"_aws": map[string]any{
@@ -187,7 +187,7 @@ func (f Flags) line(w io.Writer, r Run) error {
 				Namespace: cmp.Or(f.EMFNamespace, "Frostline"), Dimensions: [][]string{{"Table", "Partition"}, {"Table"}}, Metrics: emfMetrics,
 			}},
 		},
-		"Table": dimension(r.Table), "Partition": dimension(r.Partition), "table": r.Table, "partition": r.Partition,
+		"Table": dimension(r.Table), "Partition": dimension(r.Partition), "ExactTable": r.Table, "ExactPartition": r.Partition,
 		"DataExportSuccess": flag(r.Success), "DataExportFailure": flag(!r.Success),
 		"Rows": r.Rows, "Bytes": r.Bytes, "Seconds": r.Duration.Seconds(),
 	})
