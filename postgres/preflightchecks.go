@@ -57,7 +57,7 @@ var checks = []check{
 	{sql: `SELECT 'this server', '' WHERE pg_is_in_recovery()`, finding: Finding{Severity: Warning, About: AboutArchive, Code: "replica",
 		Means: "it is a replica: what it has not replayed yet is not archived, and replay may cancel a long copy", Do: "set hot_standby_feedback, or max_standby_streaming_delay longer than the copy takes"}},
 	{sql: `SELECT 'this database', '' WHERE current_setting('server_encoding') = 'SQL_ASCII'`, finding: Finding{Severity: Warning, About: AboutArchive, Code: "sql-ascii",
-		Means: "its encoding SQL_ASCII checks nothing: text that is not UTF-8 cannot be archived as text", Do: "expect an error that names the row"}},
+		Means: "its encoding SQL_ASCII checks nothing: PostgreSQL refuses to send text that is not UTF-8, and the copy fails", Do: "correct that text first"}},
 	{sql: `SELECT 'this server', current_setting('old_snapshot_threshold', true) WHERE coalesce(current_setting('old_snapshot_threshold', true), '-1') <> '-1'`,
 		finding: Finding{Severity: Warning, About: AboutArchive, Code: "old-snapshot-threshold", Means: "old_snapshot_threshold is {detail}: a copy that takes longer ends in \"snapshot too old\"", Do: "set it to -1"}},
 	{sql: `SELECT DISTINCT plain, holder FROM held WHERE level = 0 AND granted AND mode = 'RowExclusiveLock'`, finding: Finding{Severity: Warning, About: AboutArchive, Code: "being-written",
