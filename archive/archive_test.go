@@ -162,6 +162,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 	equal(t, "partitioning", res.Plan.Partition, "month(at)")
 	equal(t, "retire", strings.Contains(strings.Join(res.Plan.Retire, "\n"), "DETACH PARTITION"), true)
 	equal(t, "puts", b.store.Count(faultstore.Put), 0)
+	equal(t, "probes", b.store.Count(faultstore.Probe), 0)
 	equal(t, "table", b.rows("tx"), "")
 	equal(t, "partitions", b.sql.One(t, `SELECT count(*) FROM pg_inherits WHERE inhparent = 'tx'::regclass`), "2")
 }
