@@ -1,6 +1,6 @@
 # make demo   the whole story on this machine, in under a minute
 # make test   all tests, on real servers, with the race detector
-.PHONY: build demo test lint interop bench clean
+.PHONY: build demo test lint interop bench bench-archive clean
 
 GO ?= go
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
@@ -29,6 +29,13 @@ interop: build
 bench: build
 	scripts/need postgresql gcc
 	@$(GO) run ./internal/bench -bin bin $(BENCH)
+
+# TPC-H scale factor; 1 has 6 million rows
+SCALE ?= 0.1667
+
+bench-archive: build
+	scripts/need postgresql gcc
+	@$(GO) run ./internal/bench -bin bin -archive -scale $(SCALE) $(BENCH)
 
 clean:
 	rm -rf bin .cache

@@ -1,5 +1,6 @@
 // Command bench measures the commands against what a user has otherwise, in one run on one machine: archive against
 // COPY TO, restore against COPY FROM, queryd against DuckDB on the same files, and the files' size against DuckDB's.
+// With -archive it measures archive alone, in all its kinds, on the rows of TPC-H.
 //
 // It prints a table and, as its last line, one JSON object of the same figures. Every figure is the median of several
 // runs; archive, restore and COPY take turns, DuckDB runs before queryd. No time makes it fail; an answer that differs
@@ -23,13 +24,15 @@ import (
 )
 
 type bench struct {
-	ctx  context.Context
-	bin  string
-	dir  string
-	rows int64
-	runs int
-	pg   *pgserver.Server
-	db   *postgres.DB
+	ctx   context.Context
+	bin   string
+	dir   string
+	rows  int64
+	scale float64 // of TPC-H
+	runs  int
+	pg    *pgserver.Server
+	db    *postgres.DB
+	env   []string // of the commands, for S3
 
 	warehouse string // of the last archive run
 	leaf      string // SELECT of the partition
@@ -41,11 +44,17 @@ func main() {
 	bin := flag.String("bin", "bin", "folder of archive, restore and queryd")
 	rows := flag.Int64("rows", 1_000_000, "rows of the partition")
 	runs := flag.Int("runs", 5, "runs of each measurement")
+	only := flag.Bool("archive", false, "measure archive alone, on lineitem of TPC-H")
+	scale := flag.Float64("scale", 1.0/6, "scale factor of lineitem, with -archive; 1/6 is a million rows")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b := &bench{ctx: ctx, bin: *bin, rows: *rows, runs: *runs}
-	if err := errors.Join(b.run(), b.close()); err != nil {
+	b := &bench{ctx: ctx, bin: *bin, rows: *rows, scale: *scale, runs: *runs}
+	steps := []func() error{b.start, b.fill, b.archive, b.restore, b.query}
+	if *only {
+		steps = []func() error{b.start, b.fillTPCH, b.archiveRounds, b.archiveRate, b.wideCells}
+	}
+	if err := errors.Join(b.run(steps), b.close()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -56,11 +65,11 @@ func main() {
 	}
 }
 
-func (b *bench) run() error {
-	if b.rows < 1000 || b.runs < 1 {
-		return errors.New("-rows must be at least 1000 and -runs at least 1")
+func (b *bench) run(steps []func() error) error {
+	if b.rows < 1000 || b.runs < 1 || b.scale < 0.001 {
+		return errors.New("-rows must be at least 1000, -runs at least 1 and -scale at least 0.001")
 	}
-	for _, step := range []func() error{b.start, b.fill, b.archive, b.restore, b.query} {
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
 		}

@@ -41,17 +41,20 @@ func (p process) step(names ...string) (sum float64) {
 // command runs one of ours, as a user would.
 func (b *bench) command(warehouse, name string, args ...string) (process, error) {
 	cmd := exec.CommandContext(b.ctx, filepath.Join(b.bin, name), append(args, "-q")...)
-	cmd.Env = append(os.Environ(), "ARCHIVE_WAREHOUSE="+warehouse, "DATABASE_URL="+b.pg.DSN("postgres"))
+	cmd.Env = append(append(os.Environ(), b.env...), "ARCHIVE_WAREHOUSE="+warehouse, "DATABASE_URL="+b.pg.DSN("postgres"))
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	begin := time.Now()
-	err := cmd.Run()
-	p := process{seconds: time.Since(begin).Seconds()}
+	if err := cmd.Start(); err != nil {
+		return process{}, fmt.Errorf("%s: %w", name, err)
+	}
+	peak := watchRSS(cmd.Process.Pid)
+	err := cmd.Wait()
+	p := process{seconds: time.Since(begin).Seconds(), rss: peak()}
 	if err != nil {
 		return p, fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(errs.String()))
 	}
 	p.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
-	p.rss = peakRSS(cmd.ProcessState)
 	if err := json.Unmarshal(out.Bytes(), &p.result); err != nil {
 		return p, fmt.Errorf("%s: read its result: %w", name, err)
 	}

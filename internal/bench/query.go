@@ -70,7 +70,9 @@ func (b *bench) query() error {
 	if err != nil {
 		return err
 	}
-	theirs, err := b.duckdb(files, runs)
+	theirs, err := b.duckdb(duckJob{
+		Threads: runtime.GOMAXPROCS(0), Files: files, Queries: b.questions(), Warm: warmRuns, Runs: runs, CopyTo: filepath.Join(b.dir, "duckdb.parquet"),
+	})
 	if err != nil {
 		return err
 	}
@@ -195,17 +197,13 @@ func sizeOf(files []string) (sum int64, err error) {
 }
 
 // duckdb builds peers/cmd/duckbench and runs it.
-func (b *bench) duckdb(files []string, runs int) (duckResult, error) {
+func (b *bench) duckdb(j duckJob) (duckResult, error) {
 	var res duckResult
-	exe := filepath.Join(b.dir, "duckbench")
-	build := exec.CommandContext(b.ctx, "go", "build", "-C", "peers", "-o", exe, "./cmd/duckbench")
-	build.Env = append(os.Environ(), "CGO_ENABLED=1", "GOFLAGS=", "GOWORK=off")
-	if out, err := build.CombinedOutput(); err != nil {
-		return res, fmt.Errorf("build peers/cmd/duckbench (run from the checkout; it needs gcc and g++): %w\n%s", err, out)
+	exe, err := b.peer("duckbench", "1")
+	if err != nil {
+		return res, err
 	}
-	job, err := json.Marshal(duckJob{
-		Threads: runtime.GOMAXPROCS(0), Files: files, Queries: b.questions(), Warm: warmRuns, Runs: runs, CopyTo: filepath.Join(b.dir, "duckdb.parquet"),
-	})
+	job, err := json.Marshal(j)
 	if err != nil {
 		return res, err
 	}
@@ -218,8 +216,19 @@ func (b *bench) duckdb(files []string, runs int) (duckResult, error) {
 	if err := json.Unmarshal(out.Bytes(), &res); err != nil {
 		return res, fmt.Errorf("duckbench: %w", err)
 	}
-	if len(res.Queries) != len(b.questions()) {
+	if len(res.Queries) != len(j.Queries) {
 		return res, fmt.Errorf("duckbench: %d answers", len(res.Queries))
 	}
 	return res, nil
+}
+
+// peer builds one of peers/cmd.
+func (b *bench) peer(name, cgo string) (string, error) {
+	exe := filepath.Join(b.dir, name)
+	build := exec.CommandContext(b.ctx, "go", "build", "-C", "peers", "-o", exe, "./cmd/"+name)
+	build.Env = append(os.Environ(), "CGO_ENABLED="+cgo, "GOFLAGS=", "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build peers/cmd/%s (run from the checkout; duckbench needs gcc and g++): %w\n%s", name, err, out)
+	}
+	return exe, nil
 }

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"frostline/archive"
+	"frostline/iceberg"
+	"frostline/internal/tpch"
+	"frostline/objstore"
+	"frostline/postgres"
+)
+
+const copyBinary = "COPY TO STDOUT (FORMAT binary)"
+
+// fillTPCH makes one partition, in the order of dbgen.
+func (b *bench) fillTPCH() error {
+	note("making lineitem at scale %g", b.scale)
+	for _, sql := range []string{
+		fmt.Sprintf(tpch.CreateLineitem, "public.lineitem") + " PARTITION BY RANGE (l_orderkey)",
+		"CREATE TABLE public.lineitem_0 PARTITION OF public.lineitem FOR VALUES FROM (0) TO (1000000000)",
+	} {
+		if err := b.db.Exec(b.ctx, "create the table", sql); err != nil {
+			return err
+		}
+	}
+	pr, pw := io.Pipe()
+	go func() {
+		_, err := tpch.WriteText(pw, tpch.Lineitem(b.scale))
+		pw.CloseWithError(err)
+	}()
+	n, err := b.db.CopyIn(b.ctx, postgres.Name{Schema: "public", Table: "lineitem_0"}, "", "text", pr, "")
+	if err != nil {
+		return err
+	}
+	b.rows, b.report.Rows = n, n
+	b.leaf = "SELECT * FROM public.lineitem_0"
+	for _, sql := range []string{"VACUUM (FREEZE, ANALYZE) public.lineitem_0", "CHECKPOINT"} {
+		if err := b.db.Exec(b.ctx, "settle", sql); err != nil {
+			return err
+		}
+	}
+	var stream counter
+	if _, err := b.db.CopyOut(b.ctx, b.leaf, &stream); err != nil { // warms the cache too
+		return err
+	}
+	b.stream, b.report.Stream = int64(stream), int64(stream)
+	return nil
+}
+
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
+var lineitem0 = []string{"--table", "lineitem", "--partition-column", "l_orderkey", "--partition-value", "lineitem_0"}
+
+// side is one way to read the partition; it gives the seconds and, of a process, what else it took.
+type side struct {
+	name, what string
+	run        func(round int) (process, error)
+	runs       []process
+}
+
+func (s *side) seconds() float64 { return of(s.runs, func(p process) float64 { return p.seconds }) }
+
+// archiveRounds lets COPY and the kinds of archiving take turns.
+func (b *bench) archiveRounds() error {
+	s3, stop, err := b.s3server()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	binary := func(name string, args ...string) func(int) (process, error) {
+		return func(round int) (process, error) {
+			return b.archiveOnce(b.location(fmt.Sprintf("%s-%d", name, round)), args...)
+		}
+	}
+	copied := func(n int) func(int) (process, error) {
+		return func(int) (p process, err error) {
+			p.seconds, err = timed(func() error { return b.copyOut(n) })
+			return p, err
+		}
+	}
+	cores := runtime.GOMAXPROCS(0)
+	sides := []*side{
+		{name: "copy", run: copied(1)},
+		{name: "copy_parallel", what: fmt.Sprintf("COPY, %d backends on ctid ranges", cores), run: copied(cores)},
+		{name: "archive_without_readback", what: "archive without read-back and commit, in process", run: b.unproven},
+		{name: "archive", what: "archive, whole process", run: binary("default")},
+		{name: "archive_compatible", what: "archive --compatible", run: binary("compatible", "--compatible")},
+		{name: "archive_sorted", what: "archive --sort-by l_shipdate,l_partkey", run: binary("sorted", "--sort-by", "l_shipdate,l_partkey")},
+		{name: "archive_s3", what: "archive to S3 (versitygw on this machine)", run: func(round int) (process, error) {
+			return b.archiveOnce(fmt.Sprintf("%s/round-%d", s3, round))
+		}},
+	}
+	for round := range b.runs {
+		for _, s := range sides {
+			note("round %d of %d, %s", round+1, b.runs, s.name)
+			runtime.GC()
+			p, err := s.run(round)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			s.runs = append(s.runs, p)
+		}
+	}
+	peer := sides[0].seconds()
+	r := &b.report
+	for _, s := range sides[1:] {
+		r.add(s.name, s.what, copyBinary, "s", s.seconds(), peer)
+	}
+	ours := sides[3].runs
+	r.Files = ours[0].result.Files
+	r.add("archive_copy", "  of archive: copy", copyBinary, "s", of(ours, func(p process) float64 { return p.step("copy") }), peer)
+	r.add("archive_verify", "  of archive: verify, behind the copy", copyBinary, "s", of(ours, func(p process) float64 { return p.step("verify") }), peer)
+	r.add("archive_cpu", "  of archive: CPU time", "", "s", of(ours, func(p process) float64 { return p.cpu }), 0)
+	for _, s := range sides[3:] {
+		r.add(s.name+"_rss", "peak memory: "+s.what, "256 MiB", "bytes", of(s.runs, func(p process) float64 { return float64(p.rss) }), 256<<20)
+	}
+	return b.archivedBytes(sides[3:6])
+}
+
+// archivedBytes compares the files with DuckDB's of the same rows.
+func (b *bench) archivedBytes(sides []*side) error {
+	b.warehouse = b.location("default-0")
+	files, err := b.files()
+	if err != nil {
+		return err
+	}
+	duck, err := b.duckdb(duckJob{Threads: runtime.GOMAXPROCS(0), Files: files, CopyTo: filepath.Join(b.dir, "duckdb.parquet")})
+	if err != nil {
+		return err
+	}
+	b.report.DuckDB = duck.Version
+	for _, s := range sides {
+		b.report.add(s.name+"_bytes", "bytes: "+s.what, "DuckDB, zstd 3, as read from ours", "bytes", float64(s.runs[0].result.Bytes), float64(duck.CopyBytes))
+	}
+	return nil
+}
+
+// archiveOnce runs the command on the partition.
+func (b *bench) archiveOnce(warehouse string, args ...string) (process, error) {
+	return b.command(warehouse, "archive", append(append([]string(nil), lineitem0...), args...)...)
+}
+
+// copyOut reads the partition to nowhere, over n backends.
+func (b *bench) copyOut(n int) error {
+	if n == 1 {
+		got, err := b.db.CopyOut(b.ctx, b.leaf, io.Discard)
+		if err == nil && got != b.rows {
+			err = fmt.Errorf("COPY gave %d rows, not %d", got, b.rows)
+		}
+		return err
+	}
+	snap, err := b.db.Snapshot(b.ctx)
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	leaf, err := b.db.Table(b.ctx, postgres.Name{Schema: "public", Table: "lineitem_0"})
+	if err != nil {
+		return err
+	}
+	conds, err := snap.CtidRanges(b.ctx, leaf.OID, n)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(b.ctx)
+	for _, cond := range conds {
+		g.Go(func() error {
+			_, err := snap.CopyOut(ctx, b.leaf+" WHERE "+cond, io.Discard)
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// unproven archives in this process, and stops before the proof.
+func (b *bench) unproven(round int) (p process, err error) {
+	dir := filepath.Join(b.dir, fmt.Sprint("unproven-", round))
+	defer os.RemoveAll(dir)
+	store, err := objstore.Open(b.ctx, "file://"+dir, objstore.Options{})
+	if err != nil {
+		return p, err
+	}
+	a := &archive.Archiver{DB: b.db, Store: store, Catalog: iceberg.NewCatalog(store), SkipProof: true}
+	p.seconds, err = timed(func() error {
+		res, err := a.Run(b.ctx, archive.Request{Table: postgres.Name{Schema: "public", Table: "lineitem"}, Column: "l_orderkey", Value: "lineitem_0"})
+		if err == nil && res.Records != b.rows {
+			err = fmt.Errorf("%d rows, not %d", res.Records, b.rows)
+		}
+		return err
+	})
+	return p, err
+}
+
+// archiveRate sees whether --max-rate is kept: at a rate that should take three seconds.
+func (b *bench) archiveRate() error {
+	const seconds = 3
+	rate := float64(b.stream) / seconds
+	note("--max-rate")
+	p, err := b.archiveOnce(b.location("rate"), "--max-rate", fmt.Sprintf("%.3f", rate/(1<<20)))
+	if err != nil {
+		return err
+	}
+	b.report.add("archive_max_rate", "archive --max-rate, bytes a second of the copy", "the limit", "bytes", float64(b.stream)/p.step("copy"), rate)
+	return nil
+}
+
+// wideCells archives 20 cells of 100 MB.
+func (b *bench) wideCells() error {
+	note("20 cells of 100 MB")
+	for _, sql := range []string{
+		"CREATE TABLE public.wide (id int NOT NULL, data bytea) PARTITION BY LIST (id)",
+		"CREATE TABLE public.wide_1 PARTITION OF public.wide FOR VALUES IN (1)",
+		"ALTER TABLE public.wide_1 ALTER data SET STORAGE EXTERNAL",
+		"INSERT INTO public.wide SELECT 1, decode(repeat(md5(i::text), 6250000), 'hex') FROM generate_series(1, 20) i",
+	} {
+		if err := b.db.Exec(b.ctx, "make wide cells", sql); err != nil {
+			return err
+		}
+	}
+	rows := b.rows
+	b.rows = 20
+	defer func() { b.rows = rows }()
+	p, err := b.command(b.location("wide"), "archive", "--table", "wide", "--partition-column", "id", "--partition-value", "1")
+	if err != nil {
+		return err
+	}
+	b.report.add("archive_wide_rss", "peak memory: 20 cells of 100 MB", "256 MiB", "bytes", float64(p.rss), 256<<20)
+	return nil
+}
