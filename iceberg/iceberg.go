@@ -30,6 +30,8 @@ var (
 	// again; running once more settles it.
 	ErrUnknownOutcome = errors.New("outcome of the commit is unknown")
 	ErrCorrupt        = errors.New("corrupt Iceberg metadata")
+	// ErrClash is of a store that takes two names for one, as the folders of macOS and Windows do with "T" and "t".
+	ErrClash = errors.New("another table's archive")
 )
 
 // PartitionSpec is the Iceberg partitioning of a table: a transform of one column, or none.

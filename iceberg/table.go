@@ -37,7 +37,7 @@ type Table struct {
 	parts   []Partition
 }
 
-// openTable decodes a metadata file. Errors wrap ErrCorrupt.
+// openTable decodes a metadata file. Errors wrap ErrCorrupt or ErrClash.
 func openTable(store objstore.Store, key string, version int, data []byte) (*Table, error) {
 	t := &Table{key: key, root: store.Root(), version: version}
 	err := guarded(func() (err error) {
@@ -50,6 +50,9 @@ func openTable(store objstore.Store, key string, version int, data []byte) (*Tab
 	// iceberg-go's metadata clones what it is asked for: ask once.
 	t.current, t.sc, t.uuid = t.meta.CurrentSnapshot(), t.meta.CurrentSchema(), t.meta.TableUUID().String()
 	t.props = t.meta.Properties()
+	if own := t.meta.Location(); !strings.HasSuffix(own, "/"+key) && strings.HasSuffix(strings.ToLower(own), "/"+strings.ToLower(key)) {
+		return nil, fmt.Errorf("%w: its folder is that of %s: the store does not tell upper from lower case; use another warehouse for one of them", ErrClash, own)
+	}
 	if t.schema, err = storedSchema(t.sc, t.props[propColumns]); err != nil {
 		return nil, fmt.Errorf("%w: version %d: %w", ErrCorrupt, version, err)
 	}

@@ -16,8 +16,8 @@ type StagingOptions struct {
 // CreateStaging is the SQL that creates the bare staging table: columns with types, typmods, collations, defaults, generated, NOT NULL;
 // no keys, no indexes, no identity. What the columns need beside it is made by Prerequisites.
 func (d *Definition) CreateStaging(o StagingOptions) (string, error) {
-	if len(d.Columns) == 0 {
-		return "", errors.New("create the staging table: the archived definition has no columns")
+	if len(d.Columns) == 0 && d.Kind == "" { // a table may have none
+		return "", errors.New("create the staging table: the archived definition is empty")
 	}
 	if o.Target.Schema == "" || o.Target.Table == "" {
 		return "", errors.New("create the staging table: its schema or name is empty")
@@ -34,7 +34,11 @@ func (d *Definition) CreateStaging(o StagingOptions) (string, error) {
 	if o.Unlogged {
 		kind = "UNLOGGED TABLE"
 	}
-	sql := "CREATE " + kind + " " + o.Target.String() + " (\n" + strings.Join(lines, ",\n") + "\n)"
+	body := "()"
+	if len(lines) > 0 {
+		body = "(\n" + strings.Join(lines, ",\n") + "\n)"
+	}
+	sql := "CREATE " + kind + " " + o.Target.String() + " " + body
 	if d.AccessMethod != "" && d.AccessMethod != "heap" {
 		sql += " USING " + Quote(d.AccessMethod)
 	}
