@@ -83,8 +83,24 @@ func TestCheckOfNothing(t *testing.T) {
 	}
 }
 
+// saved gives a function that puts the warehouse back as it is now.
+func (b *bench) saved() (restore func()) {
+	b.t.Helper()
+	objects := map[string][]byte{}
+	for _, key := range b.keys("") {
+		objects[key] = b.read(key)
+	}
+	return func() {
+		for key, data := range objects {
+			b.put(key, data)
+		}
+	}
+}
+
 // Each kind of damage is found, named, and does not hide the rest.
 func TestCheckFindsDamage(t *testing.T) {
+	b := days(t, 3)
+	restore := b.saved()
 	for _, c := range []struct {
 		name    string
 		damage  func(b *bench) string // gives the object that is to be named
@@ -163,7 +179,7 @@ func TestCheckFindsDamage(t *testing.T) {
 		}, objstore.ErrCorrupt, "version 4", true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := days(t, 3)
+			defer restore()
 			object := c.damage(b)
 			res, err := b.offline().Check(t.Context(), archive.CheckRequest{})
 			if !errors.Is(err, c.want) || !errors.Is(res.Err(), c.want) || errors.Is(err, archive.ErrProof) != (c.want == archive.ErrProof) {

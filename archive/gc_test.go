@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -18,16 +19,14 @@ import (
 
 const day = 24 * time.Hour
 
-// killed runs an archive that stops before its commit and cannot clean up, as if it were killed.
+// killed runs an archive that ends at its commit, which does not happen, and leaves everything, as if it were killed.
 func (b *bench) killed(req archive.Request) {
 	b.t.Helper()
+	ctx, cancel := context.WithCancel(b.t.Context())
 	version := fmt.Sprintf("v%d.metadata.json", b.version("public/"+req.Table.Table)+1)
-	b.store.Add(
-		faultstore.Rule{Op: faultstore.Create, Match: faultstore.Suffix(version), Kind: faultstore.Fail},
-		faultstore.Rule{Op: faultstore.Delete, Kind: faultstore.Fail},
-	)
+	b.store.Add(faultstore.Rule{Op: faultstore.Create, Match: faultstore.Suffix(version), Do: func(string) { cancel() }})
 	defer b.store.Reset()
-	if _, err := b.a.Run(b.t.Context(), req); err == nil {
+	if _, err := b.a.Run(ctx, req); err == nil {
 		b.t.Fatalf("%+v was not stopped", req)
 	}
 }
