@@ -13,6 +13,7 @@ import (
 
 	"frostline/archive"
 	"frostline/iceberg"
+	"frostline/internal/s3test"
 	"frostline/objstore"
 	"frostline/objstore/faultstore"
 )
@@ -317,4 +318,20 @@ func TestGCErrors(t *testing.T) {
 		}
 		equal(t, "objects", strings.Join(b.keys(""), " "), strings.Join(before, " "))
 	}
+}
+
+func TestGCOnS3(t *testing.T) {
+	b := newBench(t, monthly)
+	store, err := objstore.Open(t.Context(), s3test.Start(t).Warehouse(t), objstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.store = faultstore.Wrap(store)
+	b.a.Store, b.a.Catalog = b.store, iceberg.NewCatalog(b.store)
+	b.killed(request("tx", "at", "2024-01"))
+	b.run(request("tx", "at", "2024-02"))
+	equal(t, "young", b.gc(archive.GCRequest{Delete: true}).Young, 4)
+	equal(t, "removed", kinds(b.gc(archive.GCRequest{Now: later(25 * time.Hour), Delete: true})), "data record manifest manifest")
+	b.run(request("tx", "at", "2024-01"))
+	b.proven(2)
 }
