@@ -175,13 +175,7 @@ func TestRetireAfterAnInterruptedDetach(t *testing.T) {
 		t.Skip("DETACH CONCURRENTLY came with 14")
 	}
 	end := b.hold("public.tx")
-	killed := make(chan struct{})
-	go func() {
-		defer close(killed)
-		waitUntil(t, func() bool {
-			return b.sql.One(t, `SELECT count(*) FROM pg_stat_activity a JOIN pg_inherits ON inhdetachpending WHERE query LIKE '% CONCURRENTLY' AND wait_event_type = 'Lock' AND pg_terminate_backend(pid)`) == "1"
-		})
-	}()
+	killed := b.killDetach()
 	req := request("tx", "at", "2024-01")
 	req.Retire = archive.Drop
 	b.fail(req, postgres.ErrUnreachable, "the partition is archived and proven, and was not dropped")
