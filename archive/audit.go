@@ -135,6 +135,8 @@ func (a *Archiver) newAudit(ctx context.Context, req Request, res Result, err er
 	}
 	au.OSUser, au.Host = whoami()
 	if a.DB != nil {
+		ctx, cancel := context.WithTimeout(ctx, auditTimeout/3) // a server that hangs leaves time for the line
+		defer cancel()
 		if rows, err := a.DB.QueryText(ctx, "audit", "SELECT session_user"); err == nil {
 			au.DBUser = *rows[0][0]
 		}
