@@ -30,7 +30,7 @@ type flags struct {
 type restoreFlags struct {
 	SourcePath   string `help:"Archive path: s3://bucket/prefix/schema/table/column=value." required:""`
 	TargetTable  string `help:"Staging table; with --attach it has a default."`
-	TargetSchema string `help:"Its schema." default:"public"`
+	TargetSchema string `help:"Its schema; without it, that of the archived partition."`
 	BatchSize    int    `help:"Rows encoded at once." default:"10000"`
 	Workers      int    `help:"COPY streams at once; 0 is the number of cores, 8 at most." default:"0"`
 	NoCreate     bool   `help:"The staging table exists, is empty and matches."`
