@@ -14,7 +14,7 @@ demo: build
 	@$(GO) run ./internal/demo -bin bin $(if $(KEEP),-keep)
 
 test:
-	scripts/need postgresql postgis gcc
+	scripts/need postgresql postgis extras gcc
 	FROSTLINE_REQUIRE_PG=1 CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 
 lint:
