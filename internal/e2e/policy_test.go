@@ -13,6 +13,7 @@ import (
 
 	"frostline/iceberg"
 	"frostline/internal/cli"
+	"frostline/internal/s3test"
 	"frostline/objstore"
 )
 
@@ -264,6 +265,56 @@ func TestPolicyMistakes(t *testing.T) {
 		stdout, stderr, code := w.exec("archive", c.args...)
 		if code != c.code || !strings.Contains(stderr, c.says) {
 			t.Errorf("%s: exit code %d, want %d; %s%s", c.name, code, c.code, stdout, stderr)
+		}
+	}
+}
+
+// Storage settings of a policy on S3, for tables with hostile names, with the warehouse from the file.
+func TestPolicyOnS3(t *testing.T) {
+	w := newWorld(t, s3test.Start(t).Warehouse(t))
+	w.db.Exec(t, `CREATE SCHEMA "My ""S"""; CREATE TABLE "My ""S"""."a.b é" ("the day" date, "x y" text) PARTITION BY RANGE ("the day");
+		CREATE TABLE "My ""S"""."p 1" PARTITION OF "My ""S"""."a.b é" FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+		INSERT INTO "My ""S"""."a.b é" SELECT '2024-01-01'::date + i, 'v' || i FROM generate_series(0, 365) i;
+		CREATE TABLE "My ""S"""."plain" (at timestamp, n int); INSERT INTO "My ""S"""."plain" VALUES ('2025-12-22 10:00', 1)`)
+	path := w.policy(fmt.Sprintf(`
+warehouse: %s
+defaults: {encryption: SSE-S3, storage_class: STANDARD_IA, sort_by: [], file_size: 16 MiB}
+tables:
+  - table: '"My ""S"""."a.b é"'
+    older_than: 1 year
+    retire: detach
+    sort_by: ["x y"]
+    bloom: ["x y"]
+  - table: '"My ""S""".*'
+    mode: incremental
+    column: at
+`, w.warehouse))
+	for i, v := range w.env { // the file says where
+		if strings.HasPrefix(v, "ARCHIVE_WAREHOUSE=") {
+			w.env[i] = "ARCHIVE_WAREHOUSE="
+		}
+	}
+	// What was detached is a table of its own in the second run, and has no column at.
+	for _, want := range []string{
+		`My "S".a.b é: archived the day=2024 366 detached; My "S".plain: archived at=2025-12-22 1 ;`,
+		`My "S".a.b é:; My "S".p 1: skipped; My "S".plain: unchanged at=2025-12-22 1 ;`,
+	} {
+		var res struct{ Tables []batch }
+		stdout, stderr, code := w.exec("archive", "run", "--quiet", "--policy", path, "--date", "2025-12-22")
+		if err := json.Unmarshal([]byte(stdout), &res); err != nil || code != cli.OK {
+			t.Fatalf("%v, exit code %d: %s%s", err, code, stdout, stderr)
+		}
+		var got []string
+		for _, b := range res.Tables {
+			line := b.Table + ":"
+			for _, r := range b.Results {
+				line += fmt.Sprintf(" %s %s %d %s", r.Action, r.Partition, r.Records, r.Retired)
+			}
+			line += strings.Repeat(" skipped", len(b.Skipped))
+			got = append(got, line+";")
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s\nwant\n%s", strings.Join(got, " "), want)
 		}
 	}
 }
