@@ -36,7 +36,8 @@ type attachment struct {
 	taken    map[string]bool   // names that the plan has given
 	roles    map[string]bool   // of the server, among those that the definition names
 	pubs     map[string]bool
-	owns     bool // the present user may give the table to its former owner
+	funcs    map[string]bool // that the definition's triggers call
+	owns     bool            // the present user may give the table to its former owner
 	steps    []Step
 }
 
@@ -162,6 +163,13 @@ func (a *attachment) readNames(ctx context.Context, db *DB) error {
 	}
 	var err error
 	if a.roles, err = find("SELECT rolname FROM pg_roles WHERE rolname = ANY ($1::text[])", roles); err != nil {
+		return err
+	}
+	var funcs []string
+	for _, t := range d.Triggers {
+		funcs = append(funcs, t.Function)
+	}
+	if a.funcs, err = find("SELECT f FROM unnest($1::text[]) f WHERE to_regprocedure(f) IS NOT NULL", funcs); err != nil {
 		return err
 	}
 	if a.pubs, err = find("SELECT pubname FROM pg_publication WHERE pubname = ANY ($1::text[]) AND NOT puballtables", pubs); err != nil {

@@ -61,6 +61,10 @@ func (a *attachment) triggers() []string {
 		if slices.ContainsFunc(a.current.Triggers, func(now DefTrigger) bool { return now.Name == t.Name }) {
 			continue
 		}
+		if t.Function != "" && !a.funcs[t.Function] { // older records do not have it
+			sql = append(sql, comment("skipped trigger %q: function %s does not exist", t.Name, t.Function))
+			continue
+		}
 		sql = append(sql, a.rewrite(t.Def, " ON "))
 		state := map[string]string{"D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}[t.Enabled]
 		if state != "" {

@@ -28,6 +28,7 @@ type Definition struct {
 	Grants      []DefGrant      `json:"grants,omitempty"`
 	Statistics  []DefStatistics `json:"statistics,omitempty"`
 	Publication []DefPublished  `json:"publications,omitempty"`
+	Collations  []DefCollation  `json:"collations,omitempty"` // of the columns, types and indexes
 	Types       []DefType       `json:"types,omitempty"`      // of the columns, and what they are made of, in the order to create
 	Extensions  []string        `json:"extensions,omitempty"` // that own types of the columns
 	Sequences   []DefSequence   `json:"sequences,omitempty"`  // that defaults call
@@ -112,10 +113,11 @@ type DefIndexCol struct {
 
 // DefTrigger is a trigger; Enabled is pg_trigger.tgenabled: O, D, R, A.
 type DefTrigger struct {
-	Name    string  `json:"name"`
-	Def     string  `json:"def"`
-	Enabled string  `json:"enabled"`
-	Comment *string `json:"comment,omitempty"`
+	Name     string  `json:"name"`
+	Def      string  `json:"def"`
+	Enabled  string  `json:"enabled"`
+	Function string  `json:"function,omitempty"` // as regprocedure prints it
+	Comment  *string `json:"comment,omitempty"`
 }
 
 // DefPolicy is a row security policy; Command is *, r, a, w, d; no Roles means PUBLIC.
@@ -162,6 +164,7 @@ type DefType struct {
 	Default    *string     `json:"default,omitempty"`
 	Checks     []string    `json:"checks,omitempty"` // CONSTRAINT name CHECK (…)
 	Attributes []DefColumn `json:"attributes,omitempty"`
+	Range      *DefRange   `json:"range,omitempty"`
 }
 
 // Definition reads the bundle of a leaf, or of a plain table: ErrNoTable.
@@ -186,5 +189,5 @@ func (db *DB) Definition(ctx context.Context, leaf uint32) (*Definition, error) 
 			}
 		}
 	}
-	return d, nil
+	return d, db.readCollations(ctx, op, leaf, d)
 }

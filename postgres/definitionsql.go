@@ -85,6 +85,7 @@ jsonb_build_object(
 	FROM pg_index x JOIN pg_class ic ON ic.oid = x.indexrelid LEFT JOIN pg_constraint k ON k.conindid = ic.oid AND k.conrelid = c.oid AND k.contype IN ('p', 'u', 'x')
 	WHERE x.indrelid = c.oid AND x.indislive),
 'triggers', (SELECT jsonb_agg(jsonb_build_object('name', g.tgname, 'def', pg_get_triggerdef(g.oid), 'enabled', g.tgenabled,
+	'function', g.tgfoid::regprocedure::text,
 	'comment', obj_description(g.oid, 'pg_trigger')) ORDER BY g.tgname)
 	FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgparentid = 0),
 'policies', (SELECT jsonb_agg(jsonb_build_object('name', p.polname, 'permissive', p.polpermissive, 'command', p.polcmd,

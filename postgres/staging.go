@@ -109,16 +109,21 @@ func (c DefColumn) storageActions() []string {
 	return actions
 }
 
-// Prerequisites is the SQL that makes what the columns need and may be gone: schemas, user types, and sequences that defaults
-// call. Each statement does nothing where the object exists; extensions are not created.
+// Prerequisites is the SQL that makes what the columns need and may be gone: schemas, collations, user types, and sequences that
+// defaults call. Each statement does nothing where the object exists; extensions are not created.
 func (d *Definition) Prerequisites() []string {
 	var sql []string
 	schemas := map[string]bool{}
 	schema := func(name string) {
 		if !schemas[name] {
 			schemas[name] = true
-			sql = append(sql, unless("SELECT FROM pg_catalog.pg_namespace WHERE nspname = "+Literal(name), "CREATE SCHEMA "+Quote(name)))
+			sql = append(sql, EnsureSchema(name))
 		}
+	}
+	for _, c := range d.Collations {
+		schema(c.Name.Schema)
+		sql = append(sql, unless("SELECT FROM pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace WHERE n.nspname = "+
+			Literal(c.Name.Schema)+" AND c.collname = "+Literal(c.Name.Table), c.create()))
 	}
 	for _, t := range d.Types {
 		schema(t.Name.Schema)
@@ -175,7 +180,7 @@ func (t DefType) create() string {
 		}
 		return sql
 	case "r":
-		return "CREATE TYPE " + t.Name.String() + " AS RANGE (SUBTYPE = " + t.Base + ")"
+		return "CREATE TYPE " + t.Name.String() + " AS RANGE (SUBTYPE = " + t.Base + t.Range.options() + ")"
 	}
 	attributes := make([]string, len(t.Attributes))
 	for i, a := range t.Attributes {

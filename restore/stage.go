@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"frostline/coltype"
 	"frostline/postgres"
@@ -27,7 +28,24 @@ func (p *plan) createSQL() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %w", p.label(), err)
 	}
-	return []string{create, check}, nil
+	var sql []string
+	if p.target.Schema == p.record.Leaf.Schema {
+		sql = append(sql, postgres.EnsureSchema(p.target.Schema))
+	}
+	return append(append(sql, p.def.Prerequisites()...), create, check), nil
+}
+
+// extensions refuses a database that lacks an extension whose types the columns have.
+func (r *Restorer) extensions(ctx context.Context, p *plan) error {
+	missing, err := r.DB.MissingExtensions(ctx, p.def)
+	if err != nil {
+		return fmt.Errorf("stage %s: %w", p.label(), err)
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("stage %s: %w: its columns have types of extensions that this database lacks: %s; nothing was done, CREATE EXTENSION first",
+			p.label(), ErrMismatch, strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 // stage makes the staging table, or takes up one that an earlier run has left.
@@ -64,6 +82,9 @@ func (r *Restorer) stage(ctx context.Context, p *plan) error {
 			p.full = true // proven or refused by the digest
 			return nil
 		}
+	}
+	if err := r.extensions(ctx, p); err != nil {
+		return err
 	}
 	sql, err := p.createSQL()
 	if err != nil {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,15 +72,7 @@ func TestNames(t *testing.T) {
 		var record struct {
 			Schema coltype.Schema `json:"schema"`
 		}
-		path := strings.TrimPrefix(locations["A"], "file://")
-		if u, err := url.PathUnescape(path); err == nil {
-			path = u
-		}
-		body, err := os.ReadFile(filepath.Join(path, "schema_snapshot.json"))
-		if err == nil {
-			err = json.Unmarshal(body, &record)
-		}
-		if err != nil {
+		if err := json.Unmarshal(readRecord(t, locations["A"]), &record); err != nil {
 			t.Fatal(err)
 		}
 		fields := map[string]string{}
@@ -152,6 +143,16 @@ func TestNames(t *testing.T) {
 	if after := w.db.Query(t, all); !slices.EqualFunc(before, after, slices.Equal) {
 		t.Errorf("came back as\n%v\nwant\n%v", after, before)
 	}
+}
+
+// readRecord is the record of an archive path in a local warehouse.
+func readRecord(t *testing.T, location string) []byte {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join(strings.TrimPrefix(location, "file://"), "schema_snapshot.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
 }
 
 func literal(s string) string { return `'` + strings.ReplaceAll(s, `'`, `''`) + `'` }
