@@ -53,10 +53,10 @@ func Start(tb testing.TB) *Server {
 	return shared.server
 }
 
-// StartOwn starts a server that only tb uses, and may stop.
-func StartOwn(tb testing.TB) *Server {
+// StartOwn starts a server that only tb uses, and may stop. more are further flags of peers/cmd/s3server.
+func StartOwn(tb testing.TB, more ...string) *Server {
 	tb.Helper()
-	s, err := start()
+	s, err := start(more...)
 	if err != nil {
 		tb.Fatalf("start an S3 server: %v", err)
 	}
@@ -126,14 +126,14 @@ func (s *Server) Warehouse(tb testing.TB) string {
 }
 
 // start builds the server where needed and runs it, on another port where the first was taken meanwhile.
-func start() (*Server, error) {
+func start(more ...string) (*Server, error) {
 	bin, err := binary()
 	if err != nil {
 		return nil, err
 	}
 	var last error
 	for range 5 {
-		s, err := run(bin)
+		s, err := run(bin, more...)
 		if err == nil {
 			return s, nil
 		}
@@ -143,7 +143,7 @@ func start() (*Server, error) {
 }
 
 // run starts bin and waits until it is ready.
-func run(bin string) (*Server, error) {
+func run(bin string, more ...string) (*Server, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -153,7 +153,8 @@ func run(bin string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Endpoint: "http://" + address, AccessKey: "access" + rand.Text()[:8], SecretKey: rand.Text(), dir: dir}
-	s.cmd = exec.Command(bin, "-dir", dir, "-listen", address, "-region", Region, "-until-eof", "-remove")
+	args := append([]string{"-dir", dir, "-listen", address, "-region", Region, "-until-eof", "-remove"}, more...)
+	s.cmd = exec.Command(bin, args...)
 	s.cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.AccessKey, "ROOT_SECRET_KEY="+s.SecretKey)
 	var said strings.Builder
 	s.cmd.Stderr = &said

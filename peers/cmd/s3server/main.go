@@ -10,6 +10,10 @@
 // with -until-eof when its standard input closes, so that it never outlives the process that started it;
 // -remove then removes the folder. GET /healthz answers 200.
 //
+// Users beside that root are made with -user name:secret, which may be repeated, and kept in -iam-dir. They may do
+// only what a bucket's policy lets them: -policy bucket=file puts one, checked as by PutBucketPolicy. Principals in
+// it are the names of users.
+//
 // Each bucket is a directory of the folder. The folder needs a file system with user extended attributes
 // (ext4, xfs, tmpfs since Linux 6.6).
 package main
@@ -29,6 +33,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
@@ -50,6 +55,10 @@ func run() error {
 	buckets := flag.String("buckets", "", "comma-separated `names` of buckets to make")
 	untilEOF := flag.Bool("until-eof", false, "end when standard input closes")
 	remove := flag.Bool("remove", false, "remove the folder at the end")
+	iamDir := flag.String("iam-dir", "", "`folder` of the users, made if absent")
+	var users, policies list
+	flag.Var(&users, "user", "a user, `name:secret`; may be repeated")
+	flag.Var(&policies, "policy", "the policy of a bucket, `bucket=file`; may be repeated")
 	flag.Parse()
 
 	switch {
@@ -59,6 +68,8 @@ func run() error {
 		return errors.New("-dir is required")
 	case *access == "" || *secret == "":
 		return errors.New("-access-key and -secret-key are required")
+	case *iamDir == "" && len(users)+len(policies) > 0:
+		return errors.New("-user and -policy need -iam-dir")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -68,7 +79,11 @@ func run() error {
 			stop()
 		}()
 	}
-	abs, err := filepath.Abs(*dir) // the backend changes the working directory
+	wd, err := os.Getwd() // the backend changes it
+	if err != nil {
+		return err
+	}
+	abs, err := filepath.Abs(*dir)
 	if err != nil {
 		return err
 	}
@@ -78,7 +93,21 @@ func run() error {
 	if *remove {
 		defer os.RemoveAll(abs)
 	}
-	return serve(ctx, abs, &embedgw.Config{
+	var iam auth.IAMService
+	if *iamDir != "" {
+		if iam, err = makeUsers(*iamDir, auth.Account{Access: *access, Secret: *secret, Role: auth.RoleAdmin}, users); err != nil {
+			return err
+		}
+	}
+	backend, err := posix.New(abs, meta.XattrMeta{}, posix.PosixOpts{})
+	if err != nil {
+		return fmt.Errorf("open folder %s: %w", abs, err)
+	}
+	if err := putPolicies(ctx, backend, iam, wd, policies); err != nil {
+		return err
+	}
+	return serve(ctx, backend, &embedgw.Config{
+		IAMService:        iam,
 		RootUserAccess:    *access,
 		RootUserSecret:    *secret,
 		Region:            *region,
@@ -112,11 +141,7 @@ func makeBuckets(dir, names string) error {
 }
 
 // serve runs the server until ctx ends.
-func serve(ctx context.Context, dir string, cfg *embedgw.Config) error {
-	backend, err := posix.New(dir, meta.XattrMeta{}, posix.PosixOpts{})
-	if err != nil {
-		return fmt.Errorf("open folder %s: %w", dir, err)
-	}
+func serve(ctx context.Context, backend *posix.Posix, cfg *embedgw.Config) error {
 	// The library takes over the address only when it starts; a taken one is reported here.
 	l, err := net.Listen("tcp", cfg.Ports[0])
 	if err != nil {
