@@ -1,0 +1,179 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// block is a fenced block of a page.
+type block struct {
+	line       int // of its fence
+	info, text string
+}
+
+func (b block) word(i int) string {
+	words := strings.Fields(b.info)
+	if i >= len(words) {
+		return ""
+	}
+	return words[i]
+}
+
+// fenced are the blocks of a page.
+func fenced(t *testing.T, path string) (blocks []block) {
+	t.Helper()
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := false
+	for i, line := range strings.Split(string(page), "\n") {
+		info, fence := strings.CutPrefix(line, "```")
+		switch {
+		case fence && !inside:
+			blocks = append(blocks, block{line: i + 1, info: info})
+		case inside && !fence:
+			blocks[len(blocks)-1].text += line + "\n"
+		}
+		inside = inside != fence
+	}
+	if inside {
+		t.Fatalf("%s: the last block is not closed", path)
+	}
+	return blocks
+}
+
+var (
+	spaces = regexp.MustCompile(`\s+`)
+	near   = regexp.MustCompile(`~(\d+(?:\.\d+)?)`)
+)
+
+// shows says why got is not what a page shows: "…" stands for anything, "~1000" for a number within a quarter of it,
+// and any space of the page for any or none. What stands before and after it is not looked at.
+func shows(got, page string) error {
+	var pattern strings.Builder
+	var numbers []float64
+	for i, part := range strings.Split(page, "…") {
+		if i > 0 {
+			pattern.WriteString(`[\s\S]*?`)
+		}
+		for j, piece := range near.Split(part, -1) {
+			if j > 0 {
+				pattern.WriteString(`(\d+(?:\.\d+)?)`)
+			}
+			for k, word := range spaces.Split(piece, -1) {
+				if k > 0 {
+					pattern.WriteString(`\s*`)
+				}
+				pattern.WriteString(regexp.QuoteMeta(word))
+			}
+		}
+		for _, m := range near.FindAllStringSubmatch(part, -1) {
+			n, err := strconv.ParseFloat(m[1], 64)
+			if err != nil {
+				return err
+			}
+			numbers = append(numbers, n)
+		}
+	}
+	found := regexp.MustCompile(pattern.String()).FindStringSubmatch(got)
+	if found == nil {
+		return errors.New("it printed something else")
+	}
+	for i, want := range numbers {
+		n, err := strconv.ParseFloat(found[i+1], 64)
+		if err != nil {
+			return err
+		}
+		if math.Abs(n-want) > want/4 {
+			return fmt.Errorf("%v is not near %v", n, want)
+		}
+	}
+	return nil
+}
+
+func TestShows(t *testing.T) {
+	for _, c := range []struct {
+		name, got, page string
+		want            bool
+	}{
+		{"equal", `{"a":1}`, `{"a":1}`, true},
+		{"broken lines", `{"a":1,"b":2}`, "{\"a\":1,\n  \"b\":2}\n", true},
+		{"left out", `{"a":1,"b":2,"c":3}`, `{"a":1,…"c":3}`, true},
+		{"another value", `{"a":1,"b":2,"c":3}`, `{"a":1,…"c":4}`, false},
+		{"another order", "exit code 7\nthe line", "the line\nexit code 7", false},
+		{"near", `"bytes":1100,`, `"bytes":~1000,`, true},
+		{"not near", `"bytes":1300,`, `"bytes":~1000,`, false},
+		{"signs", `a (b) [c] .`, `a (b) [c] .`, true},
+		{"a sign is no pattern", `abc`, `a.c`, false},
+	} {
+		if err := shows(c.got, c.page); (err == nil) != c.want {
+			t.Errorf("%s: %v, want it found: %v", c.name, err, c.want)
+		}
+	}
+}
+
+// The runbooks' commands, run in order as they stand there, print what they show.
+func TestRunbooks(t *testing.T) {
+	psql, err := exec.LookPath("psql")
+	if err != nil {
+		if os.Getenv("FROSTLINE_REQUIRE_PG") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("no psql: the runbooks are not run")
+	}
+	dir := t.TempDir()
+	w := newWorld(t, "file://"+filepath.Join(dir, "warehouse"))
+	env := append(w.env, "PATH="+bin+":"+os.Getenv("PATH"), "PGOPTIONS=-c timezone=UTC", "LC_ALL=C.UTF-8")
+	var ran int
+	for _, page := range []string{"archive.md", "restore.md"} {
+		path := filepath.Join("..", "..", "docs", "operations", page)
+		blocks := fenced(t, path)
+		for i, b := range blocks {
+			where := fmt.Sprintf("%s:%d", page, b.line)
+			var cmd *exec.Cmd
+			switch b.word(0) {
+			case "sh":
+				cmd = exec.Command("bash", "-e", "-c", b.text)
+			case "sql":
+				cmd = exec.Command(psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-P", "footer=off", "-f", "-", w.db.DSN)
+				cmd.Stdin = strings.NewReader(b.text)
+			case "yaml":
+				if name := b.word(1); name != "" {
+					if err := os.WriteFile(filepath.Join(dir, filepath.Base(name)), []byte(b.text), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				continue
+			case "json", "text":
+				continue // of the block before it
+			default:
+				t.Fatalf("%s: a block %q is neither run nor shown: use sh, sql, yaml, json or text", where, b.info)
+			}
+			var out bytes.Buffer
+			cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, &out, &out
+			if err := cmd.Run(); err != nil {
+				t.Fatalf("%s: %v\n%s%s", where, err, b.text, out.String())
+			}
+			ran++
+			if i+1 == len(blocks) || blocks[i+1].word(0) != "json" && blocks[i+1].word(0) != "text" {
+				continue
+			}
+			if err := shows(out.String(), strings.TrimSpace(blocks[i+1].text)); err != nil {
+				t.Fatalf("%s: %v\n%s\nprinted\n%s\nbut the page shows\n%s", where, err, b.text, out.String(), blocks[i+1].text)
+			}
+		}
+	}
+	if ran < 30 {
+		t.Errorf("only %d blocks were run", ran)
+	}
+}
