@@ -26,6 +26,8 @@ type written struct {
 	lsn   string    // of the snapshot
 	taken time.Time // of the snapshot
 
+	turn turn
+
 	mu     sync.Mutex
 	files  []file
 	keys   []string      // of every file begun, finished or not
@@ -82,7 +84,7 @@ func indexColumn(cols []coltype.Column, c coltype.Column) int {
 // is not nil.
 func (a *Archiver) copy(ctx context.Context, p *plan) (*written, error) {
 	w := &written{}
-	w.back.begin(ctx, a.Workers)
+	w.back.begin(ctx, a.Workers, &w.turn)
 	snap, err := a.DB.Snapshot(ctx)
 	if err != nil {
 		return w, fmt.Errorf("copy %s: %w", p.label(), err)
@@ -94,7 +96,7 @@ func (a *Archiver) copy(ctx context.Context, p *plan) (*written, error) {
 	if err != nil {
 		return w, fmt.Errorf("copy %s: %w", p.label(), err)
 	}
-	a.Progress.Begin("copy", -1)
+	a.Progress.Begin("copy", p.rows())
 	defer a.Progress.End()
 	limit := a.limiter()
 	g, ctx := errgroup.WithContext(ctx)
@@ -103,12 +105,18 @@ func (a *Archiver) copy(ctx context.Context, p *plan) (*written, error) {
 			files := a.newFileSet(p, w, i)
 			d, err := a.stream(p, func(out io.Writer) (int64, error) {
 				return snap.CopyOut(ctx, p.query(p.schema, cond)+orderBy(a.SortBy), limit(ctx, out))
-			}, files.write)
+			}, func(b batch) error {
+				defer w.turn.take(b)()
+				return files.write(b)
+			})
 			if err != nil {
 				files.abort()
 				return fmt.Errorf("copy %s: %w", p.label(), err)
 			}
-			if err := files.close(); err != nil {
+			release := w.turn.hold()
+			err = files.close()
+			release()
+			if err != nil {
 				return fmt.Errorf("copy %s: %w", p.label(), err)
 			}
 			w.mu.Lock()
@@ -130,7 +138,27 @@ func (a *Archiver) ranges(ctx context.Context, p *plan, snap *postgres.Snapshot)
 		oid, bytes = p.leaf.OID, p.leaf.Bytes
 	}
 	n := min(a.Workers, int(bytes/workerBytes)+1)
+	if n > 1 {
+		sizes, err := a.DB.Sizes(ctx, []uint32{oid})
+		if err != nil {
+			return nil, err
+		}
+		if isWide(sizes[oid]) {
+			n = 1
+		}
+	}
 	return snap.CtidRanges(ctx, oid, n)
+}
+
+// rows is the planner's estimate of how many there are, -1 where nobody knows.
+func (p *plan) rows() int64 {
+	switch {
+	case p.where != "":
+		return -1
+	case p.leaf != nil:
+		return p.leaf.Rows
+	}
+	return p.table.Rows
 }
 
 func orderBy(columns []string) string {

@@ -23,19 +23,23 @@ const cleanupTimeout = 30 * time.Second
 type readBack struct {
 	ctx    context.Context
 	cancel context.CancelFunc
+	turn   *turn // of the copy, nil without one
 	g      errgroup.Group
 	mu     sync.Mutex
 	sum    digest.Digest
 }
 
-func (r *readBack) begin(ctx context.Context, workers int) {
+func (r *readBack) begin(ctx context.Context, workers int, t *turn) {
 	r.ctx, r.cancel = context.WithCancel(ctx)
+	r.turn = t
 	r.g.SetLimit(workers)
 }
 
-// file reads one file, beside its caller unless enough are being read. Its rows are told to told.
+// file reads one file, beside its caller unless enough are being read or its values may be very long. Its rows are told to told.
 func (r *readBack) file(a *Archiver, s coltype.Schema, f iceberg.RecordFile, told progress.Reporter) {
+	done := make(chan struct{})
 	r.g.Go(func() error {
+		defer close(done)
 		d, err := a.digestFile(r.ctx, s, f, told)
 		if err != nil {
 			r.cancel()
@@ -46,6 +50,9 @@ func (r *readBack) file(a *Archiver, s coltype.Schema, f iceberg.RecordFile, tol
 		r.sum.Add(d)
 		return nil
 	})
+	if r.turn != nil && r.turn.wide.Load() {
+		<-done
+	}
 }
 
 // wait is the digest of all files.
@@ -83,7 +90,7 @@ func (a *Archiver) readFiles(ctx context.Context, s coltype.Schema, files []iceb
 	a.Progress.Begin("verify", rows)
 	defer a.Progress.End()
 	var r readBack
-	r.begin(ctx, a.Workers)
+	r.begin(ctx, a.Workers, nil)
 	for _, f := range files {
 		r.file(a, s, f, a.Progress)
 	}

@@ -7,6 +7,9 @@ import (
 	"sync"
 )
 
+// dictValueBytes is the mean length from which on values are not tried in a dictionary.
+const dictValueBytes = 64 << 10
+
 // encodedPage is a finished data page.
 type encodedPage struct {
 	bytes  []byte // header and body
@@ -218,6 +221,9 @@ func (w *leafWriter) choose() error {
 		w.codec, best = codecZstd, zipped
 	}
 	if t == physBool || t == physFixed || n == 0 {
+		return nil
+	}
+	if isText && len(p.data)/n > dictValueBytes { // it would hold them all in memory
 		return nil
 	}
 	d := newDict()

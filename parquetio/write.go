@@ -107,11 +107,11 @@ func (w *Writer) Write(b arrow.RecordBatch) error {
 	side := b.Column(int(b.NumCols()) - 1)
 	w.exact += int64(side.Len() - side.NullN())
 	for from, rows := 0, int(b.NumRows()); from < rows; {
-		n := w.fits(b, from, rows)
+		n, alone := w.fits(b, from, rows)
 		if w.pageRows > 0 && w.buffered() > bufferBytes {
-			n = 0
+			n, alone = 0, false
 		}
-		to, cut := from+n, false
+		to, cut := from+n, alone
 		if n == 0 || w.pageRows+n == w.o.PageRows || w.groupRows+w.pageRows+n == w.o.RowGroupRows {
 			cut = true
 		}
@@ -125,8 +125,8 @@ func (w *Writer) Write(b arrow.RecordBatch) error {
 }
 
 // fits is how many rows of b from row from on go into the current page. It is 0 only when the page
-// has rows already.
-func (w *Writer) fits(b arrow.RecordBatch, from, end int) int {
+// has rows already. A row longer than a page is alone in its own, which ends at once: nothing waits for more.
+func (w *Writer) fits(b arrow.RecordBatch, from, end int) (rows int, alone bool) {
 	n := min(end-from, w.o.PageRows-w.pageRows, w.o.RowGroupRows-w.groupRows-w.pageRows)
 	for _, l := range w.leaves {
 		size := widthUpTo(b.Column(l.column), l, from)
@@ -139,9 +139,9 @@ func (w *Writer) fits(b arrow.RecordBatch, from, end int) int {
 		}
 	}
 	if n == 0 && w.pageRows == 0 {
-		return 1
+		return 1, true
 	}
-	return n
+	return n, false
 }
 
 // buffered is the size of the pages being filled.
