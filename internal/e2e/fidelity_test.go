@@ -394,7 +394,7 @@ func (c *corpus) survives(t *testing.T, table string, fields []field, n int) {
 	type view struct{ name, query string }
 	views := []view{
 		{"text", "SELECT id::text, " + strings.Join(text, ", ") + " FROM " + name + " ORDER BY id"},
-		{"printed", "SELECT id::text, " + strings.Join(printed(plain), ", ") + " FROM " + name + " ORDER BY id"},
+		{"printed", "SELECT id::text, " + strings.Join(printed(plain), ", ") + " FROM " + name + fmt.Sprintf(" WHERE id <= %d ORDER BY id", most)},
 		{"sent", "SELECT id::text, " + strings.Join(sent, ", ") + " FROM " + name + " ORDER BY id"},
 		{"typeof", "SELECT " + strings.Join(typed, ", ") + " FROM " + name + " LIMIT 1"},
 		{"declared", "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '" + name + "'::regclass AND attnum > 0 ORDER BY attnum"},
@@ -414,6 +414,7 @@ func (c *corpus) survives(t *testing.T, table string, fields []field, n int) {
 	if back["status"] != "success" || back["digest"] != res["digest"] {
 		t.Fatalf("restore: %v", back)
 	}
+	t.Logf("archived in %v s, restored in %v s", res["seconds"], back["seconds"])
 	for _, v := range views {
 		after := w.db.CopyOut(t, v.query)
 		if !bytes.Equal(before[v.name], after) {
@@ -505,7 +506,8 @@ func TestFidelityLargeValue(t *testing.T) {
 	w := newWorld(t, "file://"+filepath.Join(t.TempDir(), "warehouse"))
 	w.db.Exec(t, `CREATE TABLE large (id int, v bytea) PARTITION BY LIST (id)`, `CREATE TABLE large_1 PARTITION OF large FOR VALUES IN (1)`,
 		`ALTER TABLE large ALTER v SET STORAGE EXTERNAL`, `ALTER TABLE large_1 ALTER v SET STORAGE EXTERNAL`)
-	value := randomBytes(rand.New(rand.NewPCG(3, 4)), size)
+	value := make([]byte, size)
+	rand.NewChaCha8([32]byte{1}).Read(value)
 	tuple := append([]byte("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"), 0, 2, 0, 0, 0, 4, 0, 0, 0, 1)
 	tuple = append(binary.BigEndian.AppendUint32(tuple, size), value...)
 	w.db.CopyIn(t, `COPY large FROM STDIN (FORMAT binary)`, append(tuple, 0xff, 0xff))
