@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -78,8 +79,11 @@ func (a *Archiver) planExport(ctx context.Context, p *plan) error {
 // planTwice refuses a day whose partition is archived: its rows would stand in the Iceberg table twice.
 func (a *Archiver) planTwice(ctx context.Context, p *plan) error {
 	leaf, err := a.DB.FindLeaf(ctx, p.table, p.req.Column, p.req.Value)
-	if err != nil {
-		return nil // no partition holds just this day
+	switch {
+	case errors.Is(err, postgres.ErrNoPartition), errors.Is(err, postgres.ErrAmbiguous):
+		return nil // no one partition holds this day
+	case err != nil:
+		return fmt.Errorf("archive %s: %w", p.label(), err)
 	}
 	archived, err := a.archivedLeaves(ctx, p.table.Name)
 	if err != nil {

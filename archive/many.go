@@ -154,7 +154,7 @@ func runAll(ctx context.Context, tasks []task, jobs int, again bool) (busy []tas
 			})
 		}
 	}
-	g.Wait()
+	_ = g.Wait() // every failure is in the batch
 	return busy
 }
 

@@ -201,7 +201,8 @@ type Pattern struct {
 // ParsePattern reads "schema.table", "audit.*", "\"My Schema\".\"a.b\"".
 func ParsePattern(s string) (Pattern, error) {
 	var p Pattern
-	rest, ok := "", false
+	var rest string
+	var ok bool
 	if p.Schema, p.wildSchema, rest, ok = patternPart(s); ok && strings.HasPrefix(rest, ".") {
 		if p.Table, p.wildTab, rest, ok = patternPart(rest[1:]); ok && rest == "" {
 			return p, nil

@@ -207,9 +207,9 @@ func TestPlanAfterPromotion(t *testing.T) {
 			Columns: []ColumnStats{{FieldID: 1, Values: 1, Bounds: bounds(1, a, a)}, {FieldID: 2, Values: 1, Bounds: bounds(1, f, f)}, {FieldID: 3, Values: 1, Bounds: bounds(1, n, n)}},
 		}}})
 	}
-	tbl := commit(mustEnsure(t, c, spec), "old", coltype.Value{Kind: coltype.Int32, I: -7}, coltype.Value{Kind: coltype.Float32, F: 1.5}, dec(-1234, 2))
+	commit(mustEnsure(t, c, spec), "old", coltype.Value{Kind: coltype.Int32, I: -7}, coltype.Value{Kind: coltype.Float32, F: 1.5}, dec(-1234, 2))
 	spec.Columns = columns("a", typ(coltype.Int64, "int8"), "f", typ(coltype.Float64, "float8"), "n", decimalType(30, 2))
-	tbl = commit(mustEnsure(t, c, spec), "new", long(1<<40), coltype.Value{Kind: coltype.Float64, F: 2.5}, dec(1234, 2))
+	tbl := commit(mustEnsure(t, c, spec), "new", long(1<<40), coltype.Value{Kind: coltype.Float64, F: 2.5}, dec(1234, 2))
 	plan := mustPlan(t, c, tbl, 0)
 	wantEqual(t, "plan", planned(plan), []string{"a=new: 1", "a=old: 1"})
 	for i, want := range []struct {

@@ -3,6 +3,7 @@ package pgcopy
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -177,7 +178,7 @@ func (d *Decoder) decode(n int) (made int64, err error) {
 		cells := len(d.exacts)
 		if err := c.loop(c, d.buf, d.fields[i*chunkRows:i*chunkRows+n]); err != nil {
 			row := d.row + 1
-			if e, ok := err.(*badCell); ok {
+			if e := (*badCell)(nil); errors.As(err, &e) {
 				row += int64(e.row)
 			}
 			return 0, d.corrupt(row, i, err.Error())

@@ -2,6 +2,7 @@ package pgcopy
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -211,7 +212,7 @@ func (c *column) loopTimestamp(buf []byte, fields []field) error {
 
 // at moves the error of a single field to row i.
 func at(err error, i int) error {
-	if e, ok := err.(*badCell); ok {
+	if e := (*badCell)(nil); errors.As(err, &e) {
 		e.row = i
 	}
 	return err

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
@@ -47,7 +46,7 @@ func million(b *testing.B) *querytest.Warehouse {
 	tab.Add(b, "p=1", files...)
 	for _, f := range files {
 		for _, batch := range f.Batches {
-			arrow.RecordBatch(batch).Release()
+			batch.Release()
 		}
 	}
 	return w

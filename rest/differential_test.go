@@ -18,8 +18,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/apache/arrow-go/v18/arrow"
-
 	"frostline/coltype"
 	"frostline/iceberg"
 	"frostline/internal/pgtest"
@@ -94,7 +92,7 @@ func copied(t *testing.T, db *pgtest.DB) (w *querytest.Warehouse, cols []coltype
 					t.Fatal(err)
 				}
 				defer b.Release()
-				f.Batches = append(f.Batches, arrow.RecordBatch(b))
+				f.Batches = append(f.Batches, b)
 			}
 			files = append(files, f)
 		}

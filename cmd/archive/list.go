@@ -39,7 +39,9 @@ func (c *listCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, err
 		return nil, err
 	}
 	if file, ok := stderr.(*os.File); ok && !f.Quiet && term.IsTerminal(int(file.Fd())) {
-		archive.WriteListing(stderr, l)
+		if err := archive.WriteListing(stderr, l); err != nil {
+			return nil, err
+		}
 	}
 	return l, nil
 }

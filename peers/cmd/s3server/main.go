@@ -75,7 +75,7 @@ func run() error {
 	defer stop()
 	if *untilEOF {
 		go func() {
-			io.Copy(io.Discard, os.Stdin)
+			_, _ = io.Copy(io.Discard, os.Stdin)
 			stop()
 		}()
 	}
