@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // key is a key of a mapping in a policy file and what its value sets.
@@ -49,7 +51,7 @@ func meant(name string, keys []key) string {
 	var all []string
 	for _, k := range keys {
 		all = append(all, k.name)
-		if d := distance(name, k.name); d < score {
+		if d := levenshtein.ComputeDistance(plain(name), plain(k.name)); d < score {
 			best, score = k.name, d
 		}
 	}
@@ -59,29 +61,9 @@ func meant(name string, keys []key) string {
 	return "the keys are " + strings.Join(all, ", ")
 }
 
-// distance is Levenshtein's, in bytes, but for case and the sort of separator.
-func distance(a, b string) int {
-	plain := strings.NewReplacer("-", "_", " ", "_")
-	a, b = plain.Replace(strings.ToLower(a)), plain.Replace(strings.ToLower(b))
-	if len(a) > 100 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		left := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := left
-			if a[i] != b[j] {
-				cost++
-			}
-			left, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+// plain is a key without regard to case and to the sort of separator.
+func plain(s string) string {
+	return strings.NewReplacer("-", "_", " ", "_").Replace(strings.ToLower(s))
 }
 
 func node(to **yaml.Node) func(*yaml.Node) error {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // serverError prints what the server said: message, detail, hint, SQLSTATE.
@@ -93,7 +95,7 @@ func nearest(want string, names []string, n int) []string {
 	}
 	var all []scored
 	for _, name := range names {
-		d := distance(strings.ToLower(want), strings.ToLower(name))
+		d := levenshtein.ComputeDistance(strings.ToLower(want), strings.ToLower(name))
 		if strings.Contains(strings.ToLower(name), strings.ToLower(want)) {
 			d = min(d, 1)
 		}
@@ -110,26 +112,6 @@ func nearest(want string, names []string, n int) []string {
 		}
 	}
 	return out
-}
-
-// distance is the Levenshtein distance in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		prev := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			prev, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, prev+cost)
-		}
-	}
-	return row[len(b)]
 }
 
 func didYouMean(near []string) string {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"frostline/coltype"
+
+	"github.com/agnivade/levenshtein"
 )
 
 func indexOf(name string, cols []coltype.Column) int {
@@ -97,35 +99,14 @@ func plainName(s string) bool {
 // distance. It is "" for an empty list.
 func nearest(name string, list []string) (string, int) {
 	best, at := "", 1<<30
-	a := []rune(strings.ToLower(name))
-	if len(a) > 200 {
+	name = strings.ToLower(name)
+	if len(name) > 800 {
 		return "", at
 	}
 	for _, s := range list {
-		if d := distance(a, []rune(strings.ToLower(s))); d < at {
+		if d := levenshtein.ComputeDistance(name, strings.ToLower(s)); d < at {
 			best, at = s, d
 		}
 	}
 	return best, at
-}
-
-// distance is Levenshtein's.
-func distance(a, b []rune) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, x := range a {
-		diag := row[0]
-		row[0] = i + 1
-		for j, y := range b {
-			cost := diag
-			if x != y {
-				cost++
-			}
-			diag = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diag+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -3,6 +3,8 @@ package query
 import (
 	"sort"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // Nearest is the candidate that name was most likely meant to be: equal but for case and
@@ -13,7 +15,7 @@ func Nearest(name string, candidates []string) string {
 		score = 4
 	}
 	for _, c := range candidates {
-		if d := distance(plain(name), plain(c)); d < score || (d == score && best == "") {
+		if d := distance(name, c); d < score || (d == score && best == "") {
 			best, score = c, d
 		}
 	}
@@ -29,38 +31,19 @@ func plain(s string) string {
 	}, strings.ToLower(s))
 }
 
-// distance is the number of inserted, removed, changed or swapped characters.
+// distance counts typing mistakes, not in texts that are longer than any name.
 func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	if len(x) > 256 || len(y) > 256 {
+	if len(a) > 256 || len(b) > 256 {
 		return 1 << 20
 	}
-	prev2, prev, cur := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(x); i++ {
-		cur[0] = i
-		for j := 1; j <= len(y); j++ {
-			cost := 1
-			if x[i-1] == y[j-1] {
-				cost = 0
-			}
-			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
-				cur[j] = min(cur[j], prev2[j-2]+1)
-			}
-		}
-		prev2, prev, cur = prev, cur, prev2
-	}
-	return prev[len(y)]
+	return levenshtein.ComputeDistance(plain(a), plain(b))
 }
 
 // near lists up to n of the candidates, those closest to name first.
 func near(name string, candidates []string, n int) []string {
 	list := append([]string(nil), candidates...)
 	sort.SliceStable(list, func(i, j int) bool {
-		return distance(plain(name), plain(list[i])) < distance(plain(name), plain(list[j]))
+		return distance(name, list[i]) < distance(name, list[j])
 	})
 	return list[:min(n, len(list))]
 }
