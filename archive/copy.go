@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -200,11 +201,27 @@ func (l *limited) Write(b []byte) (int, error) {
 
 // stream is the digest of what copyOut sends, whose batches also go to sink, nil for none.
 func (a *Archiver) stream(p *plan, copyOut func(io.Writer) (int64, error), sink func(batch) error) (digest.Digest, error) {
-	return pgcopy.Stream(p.schema, pgcopy.DecodeOptions{Rows: a.BatchRows}, copyOut, func(b batch) error {
-		a.Progress.Add(b.NumRows(), 0)
+	var taken counted
+	count := func(w io.Writer) (int64, error) {
+		taken.w = w
+		return copyOut(&taken)
+	}
+	return pgcopy.Stream(p.schema, pgcopy.DecodeOptions{Rows: a.BatchRows}, count, func(b batch) error {
+		a.Progress.Add(b.NumRows(), taken.n.Swap(0))
 		if sink == nil {
 			return nil
 		}
 		return sink(b)
 	})
+}
+
+// counted counts the bytes that come from the server. It is asked once a batch: telling of every row would cost.
+type counted struct {
+	w io.Writer
+	n atomic.Int64
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	c.n.Add(int64(len(b)))
+	return c.w.Write(b)
 }

@@ -226,7 +226,6 @@ func (s *fileSet) finish(t iceberg.Tuple, u *upload) error {
 	if err := <-u.done; err != nil {
 		return err
 	}
-	s.a.Progress.Add(0, info.Bytes)
 	s.out.mu.Lock()
 	s.out.files = append(s.out.files, file{u.key, t, info, u.etag})
 	s.out.mu.Unlock()
