@@ -59,10 +59,17 @@ func without(statements []statement, action string) []statement {
 // The policies of docs/operations/iam.md let each program do its work, and no more.
 func TestIAM(t *testing.T) {
 	dir := t.TempDir()
-	flags := []string{"-iam-dir", filepath.Join(dir, "iam"), "-user", "archiver:archiver-secret", "-user", "reader:reader-secret"}
+	flags := []string{"-iam-dir", filepath.Join(dir, "iam")}
+	for _, user := range []string{"archiver", "reader", "clerk"} {
+		flags = append(flags, "-user", user+":"+user+"-secret")
+	}
 	buckets := []string{"least"}
+	one := iamPolicy(t, "read", "least", "clerk") // of the schema public alone
+	one[0]["Resource"] = "arn:aws:s3:::least/aurora/public/*"
+	one[1]["Condition"] = map[string]any{"StringLike": map[string]any{"s3:prefix": []string{"aurora/public/*", "aurora/ready/*"}}}
+	keep := statement{"Effect": "Deny", "Principal": map[string]any{"AWS": []string{"archiver"}}, "Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::least/aurora/_audit/*"}
 	policies := map[string][]statement{
-		"least": append(iamPolicy(t, "archive", "least", "archiver"), iamPolicy(t, "read", "least", "reader")...),
+		"least": slices.Concat(iamPolicy(t, "archive", "least", "archiver"), iamPolicy(t, "read", "least", "reader"), one, []statement{keep}),
 	}
 	needed := []string{"s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:ListBucket"}
 	for i, action := range needed {
@@ -87,7 +94,9 @@ func TestIAM(t *testing.T) {
 	root.db.Exec(t, `CREATE TABLE tx (id int NOT NULL, at date NOT NULL, note text) PARTITION BY RANGE (at);
 		CREATE TABLE tx_1 PARTITION OF tx FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
 		CREATE TABLE tx_2 PARTITION OF tx FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
-		INSERT INTO tx SELECT i, '2024-01-01'::date + i % 60, md5(i::text) FROM generate_series(0, 599) i`)
+		INSERT INTO tx SELECT i, '2024-01-01'::date + i % 60, md5(i::text) FROM generate_series(0, 599) i;
+		CREATE TABLE big (at date NOT NULL, note text) PARTITION BY LIST (at); CREATE TABLE big_1 PARTITION OF big FOR VALUES IN ('2024-01-01');
+		INSERT INTO big SELECT '2024-01-01', (SELECT string_agg(md5(i || '-' || j), '') FROM generate_series(1, 50) j) FROM generate_series(1, 20000) i`)
 	as := func(user, warehouse string) *world {
 		v := *root
 		v.warehouse = warehouse
@@ -115,15 +124,19 @@ func TestIAM(t *testing.T) {
 		t.Errorf("replaced %v", res)
 	}
 	archiver.run("archive", "gc", "--delete")
+	// An upload of several parts.
+	if res := archiver.run("archive", "--quiet", "--workers", "1", "--table", "big", "--partition-column", "at", "--partition-value", "2024-01-01"); res["total_files"] != 1.0 || res["total_bytes"].(float64) < 9<<20 {
+		t.Errorf("archived %v, want one file of more than a part", res)
+	}
 
 	// The reader plans, lists, shows, verifies, restores and queries.
 	reader.run("archive", append([]string{"plan"}, partition("2024-02")...)...)
 	reader.run("archive", "gc")
-	if res := reader.run("archive", "list"); res["total_records"] != 310.0 {
+	if res := reader.run("archive", "list", "--table", "tx"); res["total_records"] != 310.0 {
 		t.Errorf("listed %v", res)
 	}
 	reader.run("archive", "show", "--table", "tx", "--partition", "at=2024-01")
-	if res := reader.run("archive", "verify", "--quiet"); res["proven_partitions"] != 1.0 {
+	if res := reader.run("archive", "verify", "--quiet"); res["proven_partitions"] != 2.0 {
 		t.Errorf("verified %v", res)
 	}
 	reader.run("archive", "verify", "--quick", "--quiet")
@@ -146,9 +159,19 @@ func TestIAM(t *testing.T) {
 	if got := root.db.One(t, `SELECT count(*) FROM tx`); got != "600" {
 		t.Errorf("the table has %s rows, want 600", got)
 	}
-	if res := root.run("archive", "list"); res["total_partitions"] != 1.0 {
+	if res := root.run("archive", "list"); res["total_partitions"] != 2.0 {
 		t.Errorf("after the denied runs: %v", res)
 	}
+
+	// The clerk reads one schema.
+	clerk := as("clerk", root.warehouse)
+	clerk.run("archive", "list", "--table", "tx")
+	clerk.run("restore", "--quiet", "--source-path", location, "--target-table", "january_too")
+	if a := ask(t, clerk.serve(), map[string]any{"archivePath": location, "filters": map[string]any{"id": 0}}); a.TotalMatched != 1 {
+		t.Errorf("the clerk queried %v", a)
+	}
+	denied(clerk, root.warehouse, "archive", "list")
+	denied(clerk, root.warehouse+"/sales", "archive", "list", "--schema", "sales", "--table", "orders")
 
 	// Another prefix of the bucket is out of reach of both.
 	root2 := as("archiver", "s3://least/other")

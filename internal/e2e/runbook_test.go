@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"gopkg.in/yaml.v3"
 )
 
 // block is a fenced block of a page.
@@ -154,10 +156,12 @@ func TestRunbooks(t *testing.T) {
 					}
 				}
 				continue
+			case "cron":
+				continue // TestSchedules
 			case "json", "text":
 				continue // of the block before it
 			default:
-				t.Fatalf("%s: a block %q is neither run nor shown: use sh, sql, yaml, json or text", where, b.info)
+				t.Fatalf("%s: a block %q is neither run nor shown: use sh, sql, yaml, cron, json or text", where, b.info)
 			}
 			var out bytes.Buffer
 			cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, &out, &out
@@ -175,5 +179,107 @@ func TestRunbooks(t *testing.T) {
 	}
 	if ran < 30 {
 		t.Errorf("only %d blocks were run", ran)
+	}
+}
+
+// What the schedules of the runbook call does its work, with their paths below the folder of the test.
+func TestSchedules(t *testing.T) {
+	page := map[string]string{}
+	for _, b := range fenced(t, "../../docs/operations/archive.md") {
+		page[b.info] = b.text
+	}
+	dir := t.TempDir()
+	here := strings.NewReplacer("/etc/", dir+"/etc/", "/var/log/", dir+"/log/").Replace
+	_, cron, ok := strings.Cut(page["cron"], "  archive  ")
+	if !ok {
+		t.Fatalf("the cron line %q has no user archive", page["cron"])
+	}
+	var job struct {
+		Spec struct {
+			JobTemplate struct {
+				Spec struct {
+					Parallelism, Completions int
+					Template                 struct {
+						Spec struct {
+							Containers []struct{ Command []string }
+						}
+					}
+				}
+			} `yaml:"jobTemplate"`
+		}
+	}
+	var action struct {
+		Jobs map[string]struct {
+			Steps []struct {
+				Run string
+				Env map[string]string
+			}
+		}
+	}
+	for name, v := range map[string]any{"yaml cronjob.yaml": &job, "yaml action.yaml": &action} {
+		if err := yaml.Unmarshal([]byte(page[name]), v); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	spec := job.Spec.JobTemplate.Spec
+	if len(spec.Template.Spec.Containers) != 1 || spec.Completions != 3 || spec.Parallelism != spec.Completions {
+		t.Fatalf("the CronJob is %+v", job)
+	}
+	steps := action.Jobs["archive"].Steps
+	last := steps[len(steps)-1]
+	if _, ok := last.Env["DATABASE_URL"]; !ok || last.Run == "" {
+		t.Fatalf("the last step of the action is %+v", last)
+	}
+
+	for _, c := range []struct {
+		name string
+		args []string
+		log  string // where the JSON goes; "" is stdout
+	}{
+		{"cron", []string{"/bin/sh", "-c", here(cron)}, filepath.Join(dir, "log", "archive", "runs.jsonl")},
+		{"CronJob", strings.Split(here(strings.Join(spec.Template.Spec.Containers[0].Command, "\x00")), "\x00"), ""},
+		{"action", []string{"/bin/sh", "-c", last.Run}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, "file://"+filepath.Join(t.TempDir(), "warehouse"))
+			w.db.Exec(t, `CREATE TABLE transactions (id int, at date NOT NULL) PARTITION BY RANGE (at);
+				CREATE TABLE t1 PARTITION OF transactions FOR VALUES FROM ('2024-01-01') TO ('2024-02-01'); INSERT INTO transactions VALUES (1, '2024-01-05')`)
+			for name, text := range map[string]string{
+				"etc/archive.env":         fmt.Sprintf("DATABASE_URL='%s'\nARCHIVE_WAREHOUSE='%s'\n", w.db.DSN, w.warehouse),
+				"etc/archive/policy.yaml": page["yaml policy.yaml"],
+				"policy.yaml":             page["yaml policy.yaml"],
+				"log/archive/runs.jsonl":  "",
+			} {
+				path := filepath.Join(dir, name)
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+			cmd := exec.Command(c.args[0], c.args[1:]...)
+			cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH")}
+			if c.log == "" {
+				cmd.Env = append(cmd.Env, "DATABASE_URL="+w.db.DSN, "ARCHIVE_WAREHOUSE="+w.warehouse)
+			}
+			var out, errs bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &errs
+			if err := cmd.Run(); err != nil {
+				t.Fatalf("%v: %v\n%s", c.args, err, errs.String())
+			}
+			got := out.String()
+			if c.log != "" {
+				b, err := os.ReadFile(c.log)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = string(b)
+			}
+			if err := shows(got, `{"status":"success",…"partition":"at=2024-01",…"action":"archived",…"retired":"dropped",…}`); err != nil {
+				t.Errorf("%v: %s\n%s", err, got, errs.String())
+			}
+		})
 	}
 }
