@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/alecthomas/kong"
 
@@ -27,6 +28,7 @@ type flags struct {
 	GC       gcCmd            `cmd:"" name:"gc" help:"List, or with --delete remove, what killed runs have left in the warehouse."`
 	Estimate estimateCmd      `cmd:"" help:"Estimate bytes and monthly cost before and after archiving."`
 	Version  kong.VersionFlag `help:"Print the version."`
+	Memory   int              `help:"MiB of memory to stay within: the collector works harder near it. Values of tens of MB need more than it." default:"256" placeholder:"MIB"`
 
 	cli.Server    `embed:"" group:"PostgreSQL"`
 	cli.Warehouse `embed:"" group:"Warehouse"`
@@ -48,6 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	var result any
 	if err == nil {
+		f.limitMemory()
 		result, err = k.Selected().Target.Addr().Interface().(command).run(ctx, &f, stderr)
 	}
 	if err == nil {
@@ -64,6 +67,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return cli.Fail(stderr, err, exitCode(err))
 	}
 	return cli.OK
+}
+
+// limitMemory keeps an eighth for what the runtime does not count. GOMEMLIMIT wins.
+func (f *flags) limitMemory() {
+	if f.Memory > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(f.Memory) << 20 / 8 * 7)
+	}
 }
 
 // warehouse opens the warehouse alone.
