@@ -283,3 +283,60 @@ func TestSchedules(t *testing.T) {
 		})
 	}
 }
+
+var (
+	links    = regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
+	headings = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	noAnchor = regexp.MustCompile(`[^\w\- ]`)
+)
+
+// Every link from one document to another leads to a file, and to a heading of it.
+func TestLinks(t *testing.T) {
+	var pages []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
+		found, err := filepath.Glob(filepath.Join("..", "..", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	if len(pages) < 12 {
+		t.Fatalf("only %d pages: %v", len(pages), pages)
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range links.FindAllStringSubmatch(string(text), -1) {
+			target := page
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(page), m[1])
+			}
+			to, err := os.Stat(target)
+			if err != nil {
+				t.Errorf("%s: %s leads nowhere", page, m[0])
+				continue
+			}
+			if m[2] == "" {
+				continue
+			}
+			if to.IsDir() {
+				t.Errorf("%s: %s names a heading of a folder", page, m[0])
+				continue
+			}
+			body, err := os.ReadFile(target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := false
+			for _, h := range headings.FindAllStringSubmatch(string(body), -1) {
+				anchor := strings.ReplaceAll(noAnchor.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-")
+				found = found || anchor == m[2]
+			}
+			if !found {
+				t.Errorf("%s: %s: there is no such heading", page, m[0])
+			}
+		}
+	}
+}
