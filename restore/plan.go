@@ -43,11 +43,17 @@ func (r *Restorer) plan(ctx context.Context, req Request) (*plan, error) {
 		return nil, fmt.Errorf("restore: %w: --unlogged is for a table that restore creates, --no-create says that it does not", ErrBadInput)
 	}
 	p := &plan{req: req, target: req.Target}
+	if req.NoCreate && req.Tablespace != "" {
+		return nil, fmt.Errorf("restore: %w: --target-tablespace is for a table that restore creates, --no-create says that it does not", ErrBadInput)
+	}
 	if err := r.readArchive(ctx, p); err != nil {
 		return nil, fmt.Errorf("restore %s: %w", req.SourcePath, err)
 	}
 	if err := p.names(); err != nil {
 		return nil, fmt.Errorf("restore %s: %w", req.SourcePath, err)
+	}
+	if err := r.tablespace(ctx, p); err != nil {
+		return nil, err
 	}
 	if req.Attach {
 		if err := r.lookAtParent(ctx, p); err != nil {
@@ -55,6 +61,21 @@ func (r *Restorer) plan(ctx context.Context, req Request) (*plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// tablespace is the archived partition's where none is asked for and the server has it.
+func (r *Restorer) tablespace(ctx context.Context, p *plan) error {
+	if p.req.Tablespace != "" || p.def.Tablespace == "" {
+		return nil
+	}
+	rows, err := r.DB.QueryText(ctx, "look for a tablespace", "SELECT 1 FROM pg_tablespace WHERE spcname = $1", p.def.Tablespace)
+	if err != nil {
+		return fmt.Errorf("restore %s: %w", p.label(), err)
+	}
+	if len(rows) > 0 {
+		p.req.Tablespace = p.def.Tablespace
+	}
+	return nil
 }
 
 func (r *Restorer) readArchive(ctx context.Context, p *plan) error {
@@ -67,13 +88,15 @@ func (r *Restorer) readArchive(ctx context.Context, p *plan) error {
 		return err
 	}
 	if name == "" {
-		return fmt.Errorf("%w: it is the whole table; name one of its partitions: %s", ErrBadInput, partitionNames(t))
+		return fmt.Errorf("%w: it is the whole table; name one of its partitions, or a range or list of them: %s", ErrBadInput, partitionNames(t))
 	}
 	p.tableKey = tableKey
-	if p.partition, err = t.Partition(name); err != nil {
-		return err
+	if p.req.Snapshot != 0 {
+		p.record, p.partition, err = r.Catalog.ReadRecordAt(ctx, t, name, p.req.Snapshot)
+	} else if p.partition, err = t.Partition(name); err == nil {
+		p.record, err = r.Catalog.ReadRecord(ctx, t, p.partition)
 	}
-	if p.record, err = r.Catalog.ReadRecord(ctx, t, p.partition); err != nil {
+	if err != nil {
 		return err
 	}
 	if p.digest, err = digest.Parse(p.record.Digest); err != nil {
@@ -126,10 +149,14 @@ func (p *plan) names() error {
 // suffixed appends to a name, within the 63 bytes that PostgreSQL keeps of one.
 func suffixed(name, suffix string) string {
 	for len(name)+len(suffix) > 63 {
-		_, n := utf8.DecodeLastRuneInString(name)
-		name = name[:len(name)-n]
+		name = cutRune(name)
 	}
 	return name + suffix
+}
+
+func cutRune(s string) string {
+	_, n := utf8.DecodeLastRuneInString(s)
+	return s[:len(s)-n]
 }
 
 // lookAtParent sees whether the partition is attached already, and refuses what would be in the way at the end.

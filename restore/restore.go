@@ -35,8 +35,12 @@ type Request struct {
 	Target     postgres.Name // the staging table; its Table may be "" with Attach
 	NoCreate   bool          // the target must exist, be empty and match
 	Unlogged   bool          // create the staging table UNLOGGED
+	Tablespace string        // of the staging table; "" is the archived partition's, where the server has it
+	Snapshot   int64         // restore the partition as this snapshot had it, 0 as it is now
 	Attach     bool          // go on to the attached partition
 	DryRun     bool          // plan and show only
+
+	partition string // column=value, of one of many
 }
 
 // Result is the JSON object that restore prints. The first six fields are the contract's.

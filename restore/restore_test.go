@@ -113,18 +113,6 @@ func TestRestoreToStaging(t *testing.T) {
 	b.fail(restore.Request{SourcePath: path, Target: target("s")}, restore.ErrExists, "digests differ", "left as it is")
 }
 
-func TestNoCreate(t *testing.T) {
-	b := newBench(t, monthly, `CREATE TABLE s (note text, amount numeric(12,2), at timestamptz, id bigint, twice numeric); CREATE TABLE wrong (id bigint, at timestamptz, note varchar(9), amount numeric(12,2), twice numeric)`)
-	path := b.archive("tx", "at", "2024-01", archive.Keep)
-	b.fail(restore.Request{SourcePath: path, Target: target("nope"), NoCreate: true}, restore.ErrMismatch, "no such table")
-	b.fail(restore.Request{SourcePath: path, Target: target("wrong"), NoCreate: true}, restore.ErrMismatch, `"note"`, "character varying(9)", "text")
-	// A generated column of the archive that the target computes no more would come back NULL: the digest says so.
-	b.fail(restore.Request{SourcePath: path, Target: target("s"), NoCreate: true}, restore.ErrProof, "digests differ")
-	b.sql.Exec(t, `DROP TABLE s; CREATE TABLE s (note text, amount numeric(12,2), at timestamptz, id bigint, twice numeric GENERATED ALWAYS AS (amount * 2) STORED)`)
-	b.run(restore.Request{SourcePath: path, Target: target("s"), NoCreate: true})
-	b.equal("rows", `SELECT count(*) FROM (SELECT id, at, note, amount, twice FROM s INTERSECT SELECT * FROM original) x`, "20000")
-}
-
 // A load that breaks off goes on where it was, and ends exact.
 func TestResume(t *testing.T) {
 	b := newBench(t, monthly)

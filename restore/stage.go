@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"frostline/coltype"
 	"frostline/postgres"
 )
 
@@ -24,7 +23,7 @@ func (p *plan) createSQL() ([]string, error) {
 	if p.req.NoCreate {
 		return []string{check}, nil
 	}
-	create, err := p.def.CreateStaging(postgres.StagingOptions{Target: p.target, Unlogged: p.req.Unlogged})
+	create, err := p.def.CreateStaging(postgres.StagingOptions{Target: p.target, Unlogged: p.req.Unlogged, Tablespace: p.req.Tablespace})
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %w", p.label(), err)
 	}
@@ -58,8 +57,13 @@ func (r *Restorer) stage(ctx context.Context, p *plan) error {
 	if err != nil {
 		return fmt.Errorf("stage %s: %w", p.label(), err)
 	}
+	empty := true
 	if there {
-		if err := r.compareColumns(ctx, p); err != nil {
+		if empty, err = r.isEmpty(ctx, p); err != nil {
+			return err
+		}
+		// A table that an attach has worked on may have NOT NULL of the parent.
+		if err := r.compareColumns(ctx, p, p.req.NoCreate && empty); err != nil {
 			return err
 		}
 	}
@@ -68,20 +72,14 @@ func (r *Restorer) stage(ctx context.Context, p *plan) error {
 			return err
 		}
 	}
+	p.full = there && !begun && (!empty || !p.req.NoCreate) // proven or refused by the digest
 	switch {
 	case !there && p.req.NoCreate:
 		return fmt.Errorf("stage %s: %w: there is no such table, and --no-create forbids making it; nothing was done", p.label(), ErrMismatch)
 	case there && begun:
 		return nil // load goes on from the checkpoints
-	case there:
-		empty, err := r.isEmpty(ctx, p)
-		if err != nil {
-			return err
-		}
-		if !empty || !p.req.NoCreate {
-			p.full = true // proven or refused by the digest
-			return nil
-		}
+	case p.full:
+		return nil
 	}
 	if err := r.extensions(ctx, p); err != nil {
 		return err
@@ -125,32 +123,6 @@ func (r *Restorer) isEmpty(ctx context.Context, p *plan) (bool, error) {
 		return false, fmt.Errorf("stage %s: %w", p.label(), err)
 	}
 	return len(rows) == 0, nil
-}
-
-// compareColumns checks an existing target against the record.
-func (r *Restorer) compareColumns(ctx context.Context, p *plan) error {
-	t, err := r.DB.Table(ctx, p.target)
-	if err != nil {
-		return fmt.Errorf("stage %s: %w", p.label(), err)
-	}
-	have := map[string]coltype.Column{}
-	for _, c := range t.Columns {
-		have[c.Name] = c
-	}
-	for _, c := range p.record.Schema.Columns {
-		h, ok := have[c.Name]
-		switch {
-		case !ok:
-			return fmt.Errorf("stage %s: %w: column %s is missing; nothing was loaded", p.label(), ErrMismatch, postgres.Quote(c.Name))
-		case h.Type.Name != c.Type.Name:
-			return fmt.Errorf("stage %s: %w: column %s is %s, archived was %s; nothing was loaded", p.label(), ErrMismatch, postgres.Quote(c.Name), h.Type.Name, c.Type.Name)
-		}
-		delete(have, c.Name)
-	}
-	for name := range have {
-		return fmt.Errorf("stage %s: %w: column %s is not in the archive; nothing was loaded", p.label(), ErrMismatch, postgres.Quote(name))
-	}
-	return nil
 }
 
 // dropCheckpoints ends the load: the staging table stands for itself from now on.
