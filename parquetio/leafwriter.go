@@ -13,9 +13,20 @@ const dictValueBytes = 64 << 10
 // encodedPage is a finished data page.
 type encodedPage struct {
 	bytes  []byte // header and body
+	long   []byte // the end of a long body, which is not copied behind its header
 	raw    int    // size before compression, header included
 	rows   int
 	bounds leafBounds
+}
+
+func (p *encodedPage) size() int { return len(p.bytes) + len(p.long) }
+
+// zstdRoom is the first guess of what n bytes become: half, or all of a long page, which must not be grown into.
+func zstdRoom(n int) int {
+	if n <= pageBytes {
+		return n / 2
+	}
+	return n + n/1024
 }
 
 // scratch is memory for encoding one page. It is shared by all columns, since a table may have 1600.
@@ -97,13 +108,13 @@ func (w *leafWriter) flushPage() error {
 		out = append(out, body...)
 		w.buf = out
 		if w.codec == codecZstd {
-			out = zstdEncoder().EncodeAll(out, make([]byte, 0, len(out)/2))
+			out = zstdEncoder().EncodeAll(out, make([]byte, 0, zstdRoom(len(out))))
 		}
 		parts = [][]byte{out}
 	} else {
 		h.typ, h.defLen, h.repLen = pageDataV2, int32(len(def)), int32(len(rep))
 		if w.codec == codecZstd && len(body) > 64 {
-			if z := zstdEncoder().EncodeAll(body, make([]byte, 0, len(body)/2)); len(z) < len(body)-len(body)/10 {
+			if z := zstdEncoder().EncodeAll(body, make([]byte, 0, zstdRoom(len(body)))); len(z) < len(body)-len(body)/10 {
 				parts[2], h.isCompressed = z, true
 			}
 		}
@@ -117,14 +128,19 @@ func (w *leafWriter) flushPage() error {
 	h.crc = int32(sum)
 	var tw thriftWriter
 	h.write(&tw)
-	page := encodedPage{bytes: make([]byte, 0, len(tw.b)+int(h.compressed)), raw: raw + len(tw.b), rows: p.rows, bounds: b}
+	page := encodedPage{raw: raw + len(tw.b), rows: p.rows, bounds: b}
+	if last := parts[len(parts)-1]; len(last) > max(pageBytes, cap(last)/2) {
+		page.long, parts = last, parts[:len(parts)-1]
+		w.buf = nil // it may be the page's now
+	}
+	page.bytes = make([]byte, 0, len(tw.b)+int(h.compressed)-len(page.long))
 	page.bytes = append(page.bytes, tw.b...)
 	for _, part := range parts {
 		page.bytes = append(page.bytes, part...)
 	}
 	w.note(encoding)
 	w.pages = append(w.pages, page)
-	w.size += len(page.bytes)
+	w.size += page.size()
 	w.levels += int64(levels)
 	w.bounds.merge(b, &w.leaf)
 	if w.bloom != nil {

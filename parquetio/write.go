@@ -296,12 +296,14 @@ func (w *Writer) writeChunk(l *leafWriter) (columnChunk, groupIndex, error) {
 	var x groupIndex
 	row := int64(0)
 	for _, p := range l.pages {
-		x.locs = append(x.locs, pageLocation{offset: w.out.off, size: int32(len(p.bytes)), first: row})
+		x.locs = append(x.locs, pageLocation{offset: w.out.off, size: int32(p.size()), first: row})
 		x.pages = append(x.pages, p.bounds)
 		row += int64(p.rows)
 		c.uncompressed += int64(p.raw)
-		if _, err := w.out.Write(p.bytes); err != nil {
-			return c, x, err
+		for _, b := range [][]byte{p.bytes, p.long} {
+			if _, err := w.out.Write(b); err != nil {
+				return c, x, err
+			}
 		}
 	}
 	c.compressed = w.out.off - start
