@@ -178,7 +178,7 @@ func (a *Archiver) run(ctx context.Context, req Request) (Result, error) {
 	clock.Done("preflight")
 
 	var res Result
-	archived := plan.existing != nil && !req.Replace
+	archived := plan.existing != nil && (!req.Replace || plan.gone)
 	if archived {
 		res, err = a.prove(ctx, plan, clock)
 	}

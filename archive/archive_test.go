@@ -160,7 +160,9 @@ func TestDryRunChangesNothing(t *testing.T) {
 	res := b.run(req)
 	equal(t, "status", res.Status, "planned")
 	equal(t, "partitioning", res.Plan.Partition, "month(at)")
-	equal(t, "retire", strings.Contains(strings.Join(res.Plan.Retire, "\n"), "DETACH PARTITION"), true)
+	for _, want := range []string{"DETACH PARTITION", "LOCK TABLE", "DROP TABLE"} {
+		equal(t, want, strings.Contains(strings.Join(res.Plan.Retire, "\n"), want), true)
+	}
 	equal(t, "puts", b.store.Count(faultstore.Put), 0)
 	equal(t, "probes", b.store.Count(faultstore.Probe), 0)
 	equal(t, "table", b.rows("tx"), "")
@@ -329,6 +331,9 @@ func TestRetire(t *testing.T) {
 			want := map[archive.Retire]string{archive.Detach: "dropped", archive.Drop: "already retired"}[c.mode]
 			equal(t, "retired again", b.run(req).Retired, want)
 			equal(t, "the leaf", b.sql.One(t, `SELECT COALESCE(to_regclass('tx_2024_01')::text, 'none')`), "none")
+			// With its source gone there is nothing to replace the archive with: it is proven.
+			req.Retire, req.Replace = archive.Keep, true
+			equal(t, "replaced", b.run(req).Action, "unchanged")
 			equal(t, "table", b.rows("tx"), "at=2024-01 1000/1000")
 		})
 	}

@@ -257,6 +257,12 @@ func (a *Archiver) planned(ctx context.Context, p *plan) (Result, error) {
 		for _, s := range steps {
 			shown.Retire = append(shown.Retire, s.SQL...)
 		}
+		if p.req.Retire != Keep && p.relation.Table != "" {
+			shown.Retire = append(shown.Retire, "LOCK TABLE "+p.relation.String()+" IN ACCESS EXCLUSIVE MODE", "COPY ("+p.query(coltype.Schema{Columns: p.table.Columns}, "")+") TO STDOUT (FORMAT binary)")
+			if p.req.Retire == Drop {
+				shown.Retire = append(shown.Retire, "DROP TABLE "+p.relation.String()+" -- if its digest equals the archive's")
+			}
+		}
 	}
 	return Result{
 		Findings: p.findings, blocked: blocked,

@@ -171,14 +171,14 @@ func (s Server) dsn() (string, error) {
 // Log are the flags of the log on stderr.
 type Log struct {
 	LogFormat string `help:"Log format on stderr: text or json." enum:"text,json" default:"text"`
-	Quiet     bool   `short:"q" help:"No progress and no log below errors."`
+	Quiet     bool   `short:"q" help:"No progress, and no log below warnings."`
 }
 
 // Logger is the log.
 func (l Log) Logger(w io.Writer) *slog.Logger {
 	o := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if l.Quiet {
-		o.Level = slog.LevelError
+		o.Level = slog.LevelWarn
 	}
 	if l.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))
