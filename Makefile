@@ -1,6 +1,7 @@
 # make demo   the whole story on this machine, in under a minute
 # make test   all tests, on real servers, with the race detector
-.PHONY: build demo test lint interop bench bench-archive clean
+# make test-matrix   what talks to PostgreSQL, on every major version
+.PHONY: build demo test test-matrix lint interop bench bench-archive clean
 
 GO ?= go
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
@@ -16,6 +17,14 @@ demo: build
 test:
 	scripts/need postgresql postgis extras gcc
 	FROSTLINE_REQUIRE_PG=1 CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+MAJORS ?= 13 14 15 16 17 18
+
+test-matrix:
+	scripts/need matrix
+	@for major in $(MAJORS); do echo "PostgreSQL $$major"; \
+		FROSTLINE_REQUIRE_PG=1 FROSTLINE_PG_BIN=$(CURDIR)/.cache/pg/$$major/bin $(GO) test -count=1 ./sql ./postgres ./coltype ./pgcopy ./restore || failed="$$failed $$major"; \
+	done; [ -z "$$failed" ] || { echo "failed on PostgreSQL$$failed"; exit 1; }
 
 lint:
 	$(GO) vet ./...
