@@ -113,6 +113,7 @@ func (b *bench) archiveRounds() error {
 		}
 	}
 	peer := sides[0].seconds()
+	b.copySeconds = peer
 	r := &b.report
 	for _, s := range sides[1:] {
 		r.add(s.name, s.what, copyBinary, "s", s.seconds(), peer)
@@ -202,10 +203,9 @@ func (b *bench) unproven(round int) (p process, err error) {
 	return p, err
 }
 
-// archiveRate sees whether --max-rate is kept: at a rate that should take three seconds.
+// archiveRate sees whether --max-rate is kept: at a third of the speed of COPY.
 func (b *bench) archiveRate() error {
-	const seconds = 3
-	rate := float64(b.stream) / seconds
+	rate := float64(b.stream) / (3 * b.copySeconds)
 	note("--max-rate")
 	p, err := b.archiveOnce(b.location("rate"), "--max-rate", fmt.Sprintf("%.3f", rate/(1<<20)))
 	if err != nil {

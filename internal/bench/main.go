@@ -38,6 +38,8 @@ type bench struct {
 	leaf      string // SELECT of the partition
 	stream    int64  // bytes of its COPY binary stream
 	report    report
+
+	copySeconds float64 // of COPY binary, median
 }
 
 func main() {
