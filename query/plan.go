@@ -60,6 +60,7 @@ type plan struct {
 	filterOn []coltype.Column     // the columns that filter reads, as filter.Columns()
 	parts    []partition
 	columns  int // of the table, for the footer cache's estimate
+	warnings []string
 }
 
 // partition is the files of one partition.
@@ -91,16 +92,16 @@ func (e *Engine) plan(ctx context.Context, t *target, r Request) (*plan, error) 
 	if err := p.bind(r); err != nil {
 		return nil, err
 	}
-	if name := p.usesAny(changed); name != "" {
-		return nil, badRequest("type_changed", "archivePath", "query that partition on its own",
-			"column %q has another type in partition %q than in the table now", name, changed[name])
+	for _, name := range p.uses(changed) {
+		p.warnings = append(p.warnings, fmt.Sprintf("column %q had another type in partition %q and is NULL there; query that partition by its own path", name, changed[name]))
 	}
 	return p, nil
 }
 
 // evolve fits p to partitions that were archived with another schema. One partition is queried with
 // the columns that it was archived with where the table keeps another field under that name now;
-// over several such a column cannot be read as one: changed maps its name to a partition of the old type.
+// over several such a column is NULL where the old field was, as for every Iceberg reader: changed maps its name to a partition
+// of the old type.
 func (e *Engine) evolve(ctx context.Context, t *target, p *plan) (changed map[string]string, err error) {
 	now := map[int]string{}
 	for _, c := range p.cols {
@@ -202,14 +203,14 @@ func (p *plan) bind(r Request) error {
 	return nil
 }
 
-// usesAny is the name of a column in set that the query reads, "" without.
-func (p *plan) usesAny(set map[string]string) string {
-	for _, list := range [][]coltype.Column{p.project, p.filterOn} {
-		for _, c := range list {
-			if _, ok := set[c.Name]; ok {
-				return c.Name
-			}
+// uses are the columns of set that the query reads, by name.
+func (p *plan) uses(set map[string]string) []string {
+	var names []string
+	for _, c := range slices.Concat(p.project, p.filterOn) {
+		if _, ok := set[c.Name]; ok && !slices.Contains(names, c.Name) {
+			names = append(names, c.Name)
 		}
 	}
-	return ""
+	slices.Sort(names)
+	return names
 }

@@ -121,6 +121,7 @@ type Result struct {
 	Scanned  int64 // rows whose values were looked at: evaluated by the filter, or returned without that
 	Snapshot int64 // the Iceberg snapshot that was read, 0 for a table that never had one
 	Pruning  Pruning
+	Warnings []string // columns that are NULL in a partition where they had another type
 	Elapsed  time.Duration
 }
 

@@ -89,7 +89,7 @@ func (e *Engine) scan(ctx context.Context, p *plan, r Request) (*Result, error) 
 		cancel: cancel, full: full,
 		rows: map[int][]arrow.RecordBatch{}, opened: map[string]bool{},
 	}
-	res := &Result{Columns: p.project, Counted: true}
+	res := &Result{Columns: p.project, Counted: true, Warnings: p.warnings}
 	if r.Count == CountNone && r.Limit == 0 {
 		res.Counted = false
 		return res, nil

@@ -109,6 +109,12 @@ func (e *encoder) appendTail(buf []byte) []byte {
 	buf = append(strconv.AppendInt(append(buf, `,"snapshotId":"`...), e.res.Snapshot, 10), '"') // more digits than a double holds
 	pruning, _ := json.Marshal(e.res.Pruning)                                                   // integers only: it cannot fail
 	buf = append(append(buf, `,"pruning":`...), pruning...)
+	for i, w := range e.res.Warnings {
+		buf = appendString(append(buf, []string{`,"warnings":[`, `,`}[min(i, 1)]...), w)
+	}
+	if len(e.res.Warnings) > 0 {
+		buf = append(buf, ']')
+	}
 	return append(buf, "}\n"...)
 }
 

@@ -145,7 +145,7 @@ func TestEvolution(t *testing.T) {
 			path, filter string
 			ids          string
 		}{
-			{table, "extra IS NULL", "10 11 12 21"}, {table, "num > 6", "10 20"}, {table, "short IS NOT NULL", "10 11 20 30"},
+			{table, "extra IS NULL", "10 11 12 21"}, {table, "code IS NULL", "10 11 12 20 21"}, {table, "gone", "30"}, {table, "num > 6", "10 20"}, {table, "short IS NOT NULL", "10 11 20 30"},
 			{table, "renamed < '2024-02-01'", "10 21"}, {table, "m > 'sad'", "11 20 21"},
 			{table + "/k=0", "code = 42", "10"}, {table + "/k=1", "code = ''", "21"}, {table + "/k=2", "code > 76 AND gone", "30"}, {table + "/k=0", "gone = 'gone'", "10"},
 		} {
