@@ -17,6 +17,7 @@ type AttachOptions struct {
 	Final      Name        // the name that staging gets
 	Bound      string      // FOR VALUES …
 	Definition *Definition // of the archived leaf: what only it had (own indexes, grants, comments, triggers, storage …); may be nil
+	Replace    []Obstacle  // what is moved out of the way in the transaction of the attach
 }
 
 // boundCheck is the CHECK that proves the bound while the table is attached.
@@ -116,7 +117,7 @@ func (a *attachment) read(ctx context.Context, db *DB) error {
 		return err
 	}
 	final := staging
-	if a.Final != a.Staging {
+	if a.Final != a.Staging && !a.replaces(a.Final) {
 		if final, err = define(a.Final); err != nil {
 			return err
 		}
@@ -183,11 +184,12 @@ func (a *attachment) readNames(ctx context.Context, db *DB) error {
 	if a.parent == nil {
 		return nil
 	}
-	rows, err := db.QueryText(ctx, a.op, `SELECT n.nspname, c.relname, k.conname, k.convalidated, x.relname IS NOT NULL, x.relname
+	rows, err := db.QueryText(ctx, a.op, `SELECT n.nspname, c.relname, k.conname, k.convalidated, x.relname IS NOT NULL, x.relname, x.nspname
 		FROM pg_class p JOIN pg_namespace pn ON pn.oid = p.relnamespace JOIN pg_partitioned_table t ON t.partrelid = p.oid
 		LEFT JOIN pg_class c ON c.oid = t.partdefid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
 		LEFT JOIN pg_constraint k ON k.conrelid = c.oid
-		LEFT JOIN (SELECT i.inhparent, b.relname FROM pg_inherits i JOIN pg_class b ON b.oid = i.inhrelid WHERE pg_get_expr(b.relpartbound, b.oid) = $3) x ON x.inhparent = p.oid
+		LEFT JOIN (SELECT i.inhparent, b.relname, bn.nspname FROM pg_inherits i JOIN pg_class b ON b.oid = i.inhrelid JOIN pg_namespace bn ON bn.oid = b.relnamespace
+			WHERE pg_get_expr(b.relpartbound, b.oid) = $3) x ON x.inhparent = p.oid
 		WHERE pn.nspname = $1 AND p.relname = $2`, a.Parent.Schema, a.Parent.Table, a.Bound)
 	if err != nil {
 		return err
@@ -197,7 +199,7 @@ func (a *attachment) readNames(ctx context.Context, db *DB) error {
 		r := rowText(row)
 		a.fallback = Name{r[0], r[1]}
 		a.guards[r[2]] = r[3] == "t"
-		if r[4] == "t" && !a.attached {
+		if r[4] == "t" && !a.attached && !a.replaces(Name{r[6], r[5]}) {
 			return fmt.Errorf("%s: partition %s of %s has the bound %s; nothing was done; detach it first", a.op, r[5], a.Parent.plain(), a.Bound)
 		}
 	}
@@ -277,14 +279,18 @@ func (a *attachment) attach(ctx context.Context, db *DB) error {
 		}
 		after = append(after, "ALTER TABLE "+a.Final.String()+" DROP CONSTRAINT "+boundCheck)
 	}
-	if a.fallback.Table != "" && a.Bound != "DEFAULT" && len(own) > 0 {
+	if a.fallback.Table != "" && !a.replaces(a.fallback) && a.Bound != "DEFAULT" && len(own) > 0 {
 		guard, err := a.guardDefault(ctx, db, own)
 		if err != nil {
 			return err
 		}
 		after = append(after, "ALTER TABLE "+a.fallback.String()+" DROP CONSTRAINT "+Quote(guard))
 	}
-	sql := append(a.rename(), "ALTER TABLE "+a.Parent.String()+" ATTACH PARTITION "+a.Final.String()+" "+a.Bound)
+	var sql []string
+	for _, o := range a.Replace {
+		sql = append(sql, o.moveAway()...)
+	}
+	sql = append(append(sql, a.rename()...), "ALTER TABLE "+a.Parent.String()+" ATTACH PARTITION "+a.Final.String()+" "+a.Bound)
 	a.step(name, true, append(sql, after...)...)
 	a.table = a.Final
 	return nil

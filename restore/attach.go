@@ -10,9 +10,11 @@ import (
 
 // attach makes the proven staging table a partition: indexes and constraints first, then the short lock.
 func (r *Restorer) attach(ctx context.Context, p *plan) error {
-	steps, err := r.DB.AttachPlan(ctx, postgres.AttachOptions{
-		Staging: p.target, Parent: p.parent, Final: p.final, Bound: p.record.Bounds, Definition: p.def,
-	})
+	o := postgres.AttachOptions{Staging: p.target, Parent: p.parent, Final: p.final, Bound: p.record.Bounds, Definition: p.def}
+	if !p.attached {
+		o.Replace = p.inTheWay
+	}
+	steps, err := r.DB.AttachPlan(ctx, o)
 	if err != nil {
 		return fmt.Errorf("attach %s: %w; the restored rows are proven and stand in %s", p.label(), err, p.target)
 	}

@@ -3,7 +3,6 @@ package restore
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -27,9 +26,10 @@ type plan struct {
 	target    postgres.Name // staging
 	parent    postgres.Name // what it is attached to
 	final     postgres.Name // the leaf's name
-	attached  bool          // final is a partition of parent already
-	full      bool          // the staging table was there, without checkpoints: it must prove equal as it is
-	resumed   int           // units that an earlier run has loaded
+	attached  bool          // final is a partition of parent already, with the record's bounds
+	inTheWay  []postgres.Obstacle
+	full      bool // the staging table was there, without checkpoints: it must prove equal as it is
+	resumed   int  // units that an earlier run has loaded
 }
 
 func (p *plan) label() string { return p.source + " to " + p.target.String() }
@@ -159,26 +159,6 @@ func cutRune(s string) string {
 	return s[:len(s)-n]
 }
 
-// lookAtParent sees whether the partition is attached already, and refuses what would be in the way at the end.
-func (r *Restorer) lookAtParent(ctx context.Context, p *plan) error {
-	if _, err := r.DB.Table(ctx, p.parent); err != nil {
-		return fmt.Errorf("restore %s: the partitioned table: %w; restore without --attach, or make the table first", p.label(), err)
-	}
-	leaf, err := r.DB.Table(ctx, p.final)
-	if errors.Is(err, postgres.ErrNoTable) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("restore %s: %w", p.label(), err)
-	}
-	p.attached = leaf.Parent != nil && *leaf.Parent == p.parent
-	if !p.attached && p.final != p.target {
-		return fmt.Errorf("restore %s: %w: %s stands where the partition is to be, and is not attached; nothing was done, drop or rename it, or attach it instead",
-			p.label(), ErrExists, p.final)
-	}
-	return nil
-}
-
 // planned is the result of a dry run.
 func (r *Restorer) planned(ctx context.Context, p *plan) (Result, error) {
 	res := Result{
@@ -189,6 +169,7 @@ func (r *Restorer) planned(ctx context.Context, p *plan) (Result, error) {
 		res.Parent = p.parent.String()
 		return res, nil
 	}
+	res.Replaced = p.replaced()
 	create, err := p.createSQL()
 	if err != nil {
 		return Result{}, err

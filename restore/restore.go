@@ -38,6 +38,7 @@ type Request struct {
 	Tablespace string        // of the staging table; "" is the archived partition's, where the server has it
 	Snapshot   int64         // restore the partition as this snapshot had it, 0 as it is now
 	Attach     bool          // go on to the attached partition
+	Replace    bool          // with Attach: detach and rename what is in the way; it is never dropped
 	DryRun     bool          // plan and show only
 
 	partition string // column=value, of one of many
@@ -60,6 +61,8 @@ type Result struct {
 	SQL     []string        `json:"sql,omitempty"`           // dry run
 	Seconds float64         `json:"seconds"`
 	Steps   []progress.Step `json:"steps,omitempty"`
+
+	Replaced []string `json:"replaced,omitempty"` // what was in the way, under the names that it has now
 }
 
 // Restorer has what restoring needs. The zero values of the options are the defaults.
@@ -92,15 +95,20 @@ func (r *Restorer) Run(ctx context.Context, req Request) (Result, error) {
 	}
 	defer release()
 	if p.attached {
-		if err := r.verify(ctx, p, p.final); err != nil {
-			return Result{}, err
-		}
+		err := r.verify(ctx, p, p.final)
 		c.Done("verify")
-		if err := r.attach(ctx, p); err != nil { // what a killed run may have left to do
+		if err == nil {
+			if err := r.attach(ctx, p); err != nil { // what a killed run may have left to do
+				return Result{}, err
+			}
+			c.Done("attach")
+			return r.result(p, c, "unchanged"), nil
+		}
+		if !req.Replace || !errors.Is(err, ErrProof) {
 			return Result{}, err
 		}
-		c.Done("attach")
-		return r.result(p, c, "unchanged"), nil
+		r.Log.Warn("the attached partition differs from the archive and is replaced", "table", p.final.String(), "error", err)
+		p.attached = false
 	}
 	if err := r.stage(ctx, p); err != nil {
 		return Result{}, err
@@ -136,6 +144,9 @@ func (r *Restorer) result(p *plan, c *progress.Clock, action string) Result {
 	}
 	if action == "attached" || action == "unchanged" {
 		target, res.Parent, res.Bounds = p.final, p.parent.String(), p.record.Bounds
+	}
+	if action == "attached" {
+		res.Replaced = p.replaced()
 	}
 	res.Target = target.Schema + "." + target.Table
 	return res

@@ -132,36 +132,6 @@ func TestResume(t *testing.T) {
 	b.equal("differences", fmt.Sprintf(differs, "s"), "0")
 }
 
-func TestAttach(t *testing.T) {
-	b := newBench(t, monthly)
-	path := b.archive("tx", "at", "2024-01", archive.Drop)
-	b.equal("rows", `SELECT count(*) FROM tx`, "0")
-	dry := b.run(restore.Request{SourcePath: path, Attach: true, DryRun: true})
-	if dry.Status != "planned" || len(dry.SQL) == 0 {
-		t.Errorf("dry run %+v", dry)
-	}
-	b.equal("the dry run made nothing", `SELECT COALESCE(to_regclass('tx_2024_01_restored')::text, 'none')`, "none")
-	res := b.run(restore.Request{SourcePath: path, Attach: true})
-	if res.Action != "attached" || res.Target != "public.tx_2024_01" {
-		t.Errorf("result %+v", res)
-	}
-	b.equal("differences", fmt.Sprintf(differs, "tx"), "0")
-	b.equal("indexes of the parent that it has", `SELECT count(*) FROM pg_inherits h JOIN pg_index i ON i.indexrelid = h.inhrelid WHERE i.indrelid = 'tx_2024_01'::regclass`, "3")
-	if again := b.run(restore.Request{SourcePath: path, Attach: true}); again.Action != "unchanged" {
-		t.Errorf("again: %+v", again)
-	}
-	b.sql.Exec(t, `INSERT INTO tx (at, note, amount) VALUES ('2024-01-31', 'new', 1)`) // the identity is past the restored ids
-	b.fail(restore.Request{SourcePath: path, Attach: true}, restore.ErrProof, "20001 rows", "nothing was done")
-}
-
-// A detached table of the same name stands in the way, and is not touched.
-func TestAttachRefusesWhatIsInTheWay(t *testing.T) {
-	b := newBench(t, monthly)
-	path := b.archive("tx", "at", "2024-01", archive.Detach)
-	b.fail(restore.Request{SourcePath: path, Attach: true}, restore.ErrExists, `"tx_2024_01"`, "nothing was done")
-	b.equal("rows", `SELECT count(*) FROM tx_2024_01`, "20000")
-}
-
 // A target that changes what it is given is not proven, and so not attached.
 func TestATargetThatBendsValues(t *testing.T) {
 	b := newBench(t, monthly, `CREATE TABLE s (LIKE tx INCLUDING GENERATED);

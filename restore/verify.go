@@ -28,7 +28,7 @@ func (r *Restorer) verify(ctx context.Context, p *plan, table postgres.Name) err
 	case p.full:
 		kind, advice = ErrExists, "it was there before and was left as it is; name another target, or drop it"
 	case p.attached:
-		advice = "it is attached, and has changed since it was archived or restored; nothing was done"
+		advice = "it is attached, and has changed since it was archived or restored; nothing was done; --replace-existing detaches and keeps it, and attaches the archive's rows"
 	}
 	if got.Rows != p.digest.Rows {
 		return fmt.Errorf("verify %s: %w: it has %d rows, the archive has %d; %s", table, kind, got.Rows, p.digest.Rows, advice)

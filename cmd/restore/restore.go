@@ -27,6 +27,7 @@ type restoreCmd struct {
 	NoCreate         bool     `help:"The staging table exists, is empty and matches."`
 	Unlogged         bool     `help:"Create the staging table UNLOGGED."`
 	Attach           bool     `help:"Go on: indexes, constraints, and attach to the partitioned table."`
+	ReplaceExisting  bool     `help:"With --attach: detach and rename what is in the way, to <name>_old_<time>. It is never dropped."`
 	DryRun           bool     `help:"Show the plan and its SQL; change nothing."`
 }
 
@@ -39,7 +40,7 @@ func (c *restoreCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, 
 	r.Workers, r.BatchRows = c.Workers, c.BatchSize
 	req := restore.Request{
 		SourcePath: c.SourcePath, Target: postgres.Name{Schema: c.TargetSchema, Table: c.TargetTable}, Snapshot: c.Snapshot,
-		NoCreate: c.NoCreate, Unlogged: c.Unlogged, Tablespace: c.TargetTablespace, Attach: c.Attach, DryRun: c.DryRun,
+		NoCreate: c.NoCreate, Unlogged: c.Unlogged, Tablespace: c.TargetTablespace, Attach: c.Attach, Replace: c.ReplaceExisting, DryRun: c.DryRun,
 	}
 	if c.FromPartition == "" && c.ToPartition == "" && len(c.Partitions) == 0 {
 		return r.Run(ctx, req)
