@@ -1,9 +1,10 @@
 -- Drops a staging table, but only once nothing of it can be lost: it is empty, or the target named holds each of its rows
--- (as often as staging does). p_verify_count = false leaves the check out. A table that is a partition is never dropped.
+-- (as often as staging does). p_verify_count = false leaves the check out. A table that is a partition, or a child of another, is
+-- never dropped. The comparison reads the whole target when staging is not empty.
 CREATE OR REPLACE PROCEDURE @schema@.cleanup_after_migration(
     p_staging_schema text, p_staging_table text,
     p_verify_target_schema text DEFAULT NULL, p_verify_target_table text DEFAULT NULL, p_verify_count boolean DEFAULT true)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET extra_float_digits = 1 AS $$
 DECLARE
     v_staging text := format('%I.%I', p_staging_schema, p_staging_table);
     v_target  text;
@@ -19,9 +20,9 @@ BEGIN
         PERFORM set_config('lock_timeout', '5s', true);
     END IF;
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', v_staging);
-    IF (SELECT relispartition FROM pg_class WHERE oid = v_staging::regclass) THEN
+    IF EXISTS (SELECT FROM pg_inherits WHERE inhrelid = v_staging::regclass) THEN
         RAISE EXCEPTION 'cleanup: % is a partition of %; it was not dropped', v_staging,
-            (SELECT inhparent::regclass FROM pg_inherits WHERE inhrelid = v_staging::regclass);
+            (SELECT string_agg(inhparent::regclass::text, ', ') FROM pg_inherits WHERE inhrelid = v_staging::regclass);
     END IF;
     IF p_verify_count THEN
         EXECUTE format('SELECT count(*) FROM %s', v_staging) INTO v_rows;
@@ -30,6 +31,9 @@ BEGIN
         END IF;
         IF v_rows > 0 THEN
             v_target := format('%I.%I', COALESCE(p_verify_target_schema, p_staging_schema), p_verify_target_table);
+            IF v_target::regclass = v_staging::regclass THEN
+                RAISE EXCEPTION 'cleanup: staging and target are the same table %; it was not dropped', v_staging;
+            END IF;
             SELECT string_agg(quote_ident(attname) || '::text', ', ' ORDER BY attnum) INTO v_columns FROM pg_attribute
              WHERE attrelid = v_staging::regclass AND attnum > 0 AND NOT attisdropped;
             EXECUTE format('SELECT count(*) FROM (SELECT %1$s FROM %2$s EXCEPT ALL SELECT %1$s FROM %3$s) missing',
@@ -43,4 +47,4 @@ BEGIN
     RAISE NOTICE 'cleanup: % dropped', v_staging;
 END $$;
 COMMENT ON PROCEDURE @schema@.cleanup_after_migration(text, text, text, text, boolean)
-    IS 'frostline: drops a staging table once all of its rows are in the target';
+    IS 'frostline @version@: drops a staging table once all of its rows are in the target';

@@ -1,4 +1,4 @@
--- What stands between a staging table and its target. It looks at the data:
+-- What stands between a staging table and its target. It looks at the data, and fails where row-level security would hide rows:
 --   staging_count           INFO     rows in staging
 --   target_partition_count  OK 0, WARNING otherwise: rows already in the target's partition
 --   partition_value         OK, ERROR: staging rows that do not belong to the partition
@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION @schema@.generate_migration_report(
     p_staging_schema text, p_staging_table text, p_target_schema text, p_target_table text,
     p_partition_column text, p_partition_value text)
 RETURNS TABLE (check_name text, result text, details jsonb)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     v_count   bigint;
     v_outside bigint;
@@ -51,4 +51,4 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @schema@.generate_migration_report(text, text, text, text, text, text)
-    IS 'frostline: counts, schema and NULLs between a staging table and its target';
+    IS 'frostline @version@: counts, schema and NULLs between a staging table and its target';

@@ -1,5 +1,6 @@
 -- The WHERE condition for "column = value" of a table, typed by the column. For a date or a timestamp column the
--- value may also be a period: a year (2024), a month (2024-01) or, for a timestamp, a day (2024-01-31).
+-- value may also be a period: a year (2024), a month (2024-01) or, for a timestamp, a day (2024-01-31) or an hour
+-- (2024-01-31 13). The periods of a timestamptz column are those of the session's TimeZone. NULL means IS NULL.
 -- A value that does not fit the column's type is an error.
 CREATE OR REPLACE FUNCTION @schema@.frostline_partition_condition(p_schema text, p_table text, p_column text, p_value text)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -10,12 +11,15 @@ DECLARE
     v_from timestamp;
     v_to   timestamp;
 BEGIN
-    SELECT a.atttypid, format_type(a.atttypid, a.atttypmod) INTO v_type, v_name
+    SELECT a.atttypid, format_type(a.atttypid, -1) INTO v_type, v_name
       FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = p_schema AND c.relname = p_table AND a.attname = p_column AND a.attnum > 0 AND NOT a.attisdropped;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'table %.% has no column %', quote_ident(p_schema), quote_ident(p_table), quote_ident(p_column)
             USING ERRCODE = 'undefined_column';
+    END IF;
+    IF p_value IS NULL THEN
+        RETURN format('%I IS NULL', p_column);
     END IF;
     v_base := v_type;
     WHILE (SELECT typtype = 'd' FROM pg_type WHERE oid = v_base) LOOP
@@ -31,6 +35,9 @@ BEGIN
         ELSIF p_value ~ '^\d{4}-\d{2}-\d{2}$' AND v_base <> 'date'::regtype THEN
             v_from := p_value::timestamp;
             v_to := v_from + interval '1 day';
+        ELSIF p_value ~ '^\d{4}-\d{2}-\d{2}[ T]\d{2}$' AND v_base <> 'date'::regtype THEN
+            v_from := (p_value || ':00')::timestamp;
+            v_to := v_from + interval '1 hour';
         END IF;
         IF v_from IS NOT NULL THEN
             RETURN format('%1$I >= %2$L::%4$s AND %1$I < %3$L::%4$s', p_column, v_from, v_to, v_name);
@@ -41,4 +48,4 @@ BEGIN
     RETURN format('%I = CAST(%L AS %s)', p_column, p_value, v_name);
 END $$;
 COMMENT ON FUNCTION @schema@.frostline_partition_condition(text, text, text, text)
-    IS 'frostline: the typed WHERE condition of a partition value';
+    IS 'frostline @version@: the typed WHERE condition of a partition value';

@@ -43,4 +43,4 @@ BEGIN
       FROM report r ORDER BY r.part, r.extra, r.place;
 END $$;
 COMMENT ON FUNCTION @schema@.validate_table_schemas(text, text, text, text)
-    IS 'frostline: column count, types and nullability of two tables';
+    IS 'frostline @version@: column count, types and nullability of two tables';
