@@ -192,8 +192,15 @@ func (a *attachment) comments() []string {
 	for _, c := range a.current.Constraints {
 		constraints[c.Name] = c.Comment
 	}
+	inherited := map[string]bool{}
+	if a.parent != nil {
+		for _, c := range a.parent.Constraints {
+			inherited[c.Name] = c.Type == "c"
+		}
+	}
 	for _, c := range d.Constraints {
-		if c.Type == "c" && !(c.Inherited && a.parent != nil) && differs(c.Comment, constraints[c.Name]) {
+		lost := c.Inherited && a.parent != nil && !inherited[c.Name]
+		if c.Type == "c" && !lost && differs(c.Comment, constraints[c.Name]) {
 			sql = append(sql, "COMMENT ON CONSTRAINT "+Quote(c.Name)+" ON "+table+" IS "+Literal(*c.Comment))
 		}
 	}
