@@ -69,10 +69,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return cli.OK
 }
 
-// limitMemory keeps an eighth for what the runtime does not count. GOMEMLIMIT wins.
+// limitMemory keeps a quarter for what the runtime does not count. GOMEMLIMIT wins.
 func (f *flags) limitMemory() {
 	if f.Memory > 0 && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(f.Memory) << 20 / 8 * 7)
+		debug.SetMemoryLimit(int64(f.Memory) << 20 / 4 * 3)
 	}
 }
 
