@@ -63,6 +63,8 @@ type Request struct {
 	refresh bool           // replace, but only where the proof finds a difference
 	settled bool           // what another run has done needs no proof: errSettled
 	many    bool           // one of many: that it is busy is no failure
+
+	includeRestored bool // one of many is retired also when it was restored since, see keepRestored
 }
 
 func (r Request) label() string { return iceberg.PartitionName(r.Column, r.Value) }
@@ -150,6 +152,9 @@ func (a *Archiver) run(ctx context.Context, req Request) (Result, error) {
 		if err := a.preflight(ctx, plan); err != nil {
 			return Result{}, err
 		}
+		if err := a.keepRestored(ctx, plan); err != nil {
+			return Result{}, err
+		}
 		return a.planned(ctx, plan)
 	}
 	if err := a.Store.Probe(ctx); err != nil {
@@ -180,7 +185,9 @@ func (a *Archiver) run(ctx context.Context, req Request) (Result, error) {
 	var res Result
 	archived := plan.existing != nil && (!req.Replace || plan.gone)
 	if archived {
-		res, err = a.prove(ctx, plan, clock)
+		if res, err = a.prove(ctx, plan, clock); err == nil {
+			err = a.keepRestored(ctx, plan)
+		}
 	}
 	if !archived || plan.refreshes() && errors.Is(err, ErrDiffers) {
 		res, err = a.archive(ctx, plan, clock)

@@ -42,6 +42,7 @@ const (
 	skipArchived = "archived already; not proven again, since it is not to be retired (--verify proves it)"
 	skipBusy     = "another run is at work on it"
 	skipRetired  = "another run has archived and retired it"
+	skipRestored = "restored since it was archived, and not changed; it is kept (--include-restored, or naming the partition, retires it)"
 )
 
 // Failure is one partition whose run failed.

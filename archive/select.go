@@ -22,6 +22,8 @@ type OlderRequest struct {
 	Replace   bool // archive anew where the proof finds a difference
 	Verify    bool // prove also what is archived already; retiring always proves
 	DryRun    bool
+
+	IncludeRestored bool // retire also what was restored since it was archived, and has not changed
 }
 
 // Older archives every leaf of a request, oldest first, jobs at once, each a run and a snapshot of its own: one that fails does not
@@ -73,7 +75,7 @@ func (a *Archiver) selectOlder(ctx context.Context, sel OlderRequest) (reqs []Re
 		}
 		req := Request{
 			Table: sel.Table, Column: sel.Column, Value: value,
-			Retire: sel.Retire, DryRun: sel.DryRun, picked: &l.Leaf, refresh: sel.Replace, settled: !sel.Verify && !sel.Replace,
+			Retire: sel.Retire, DryRun: sel.DryRun, picked: &l.Leaf, refresh: sel.Replace, settled: !sel.Verify && !sel.Replace, includeRestored: sel.IncludeRestored,
 		}
 		if e, ok := archived[leafID{l.Name.String(), l.Bound}]; ok && req.settled && req.Retire == Keep {
 			skipped = append(skipped, Skip{Partition: e.Name, Leaf: e.Leaf, Reason: skipArchived})

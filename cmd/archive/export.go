@@ -12,11 +12,12 @@ import (
 
 // kinds are the flags of the default command that make it something else than one partition.
 type kinds struct {
-	OlderThan string `help:"All partitions older than this, instead of one: '24 months', 90d." placeholder:"AGE"`
-	Jobs      int    `help:"With --older-than: partitions at once." default:"1"`
-	Verify    bool   `help:"With --older-than: prove also what is archived already; retiring always does."`
-	Mode      string `help:"A date export: one day of --partition-column (incremental), or the whole table (full)." enum:",incremental,full" default:""`
-	Date      string `help:"Day of a date export; default yesterday (UTC), and today for a full one." placeholder:"2025-12-22"`
+	OlderThan       string `help:"All partitions older than this, instead of one: '24 months', 90d." placeholder:"AGE"`
+	Jobs            int    `help:"With --older-than: partitions at once." default:"1"`
+	Verify          bool   `help:"With --older-than: prove also what is archived already; retiring always does."`
+	IncludeRestored bool   `help:"With --older-than: retire also partitions that were restored since they were archived, and have not changed."`
+	Mode            string `help:"A date export: one day of --partition-column (incremental), or the whole table (full)." enum:",incremental,full" default:""`
+	Date            string `help:"Day of a date export; default yesterday (UTC), and today for a full one." placeholder:"2025-12-22"`
 }
 
 // check refuses flags that have no meaning together.
@@ -30,6 +31,8 @@ func (c *archiveCmd) check() error {
 		why = "--partition-value names one partition: it does not go with --older-than, --mode and --date"
 	case !older && c.Jobs != 1:
 		why = "--jobs is for --older-than; one partition has --workers"
+	case !older && c.IncludeRestored:
+		why = "--include-restored is for --older-than; a run of one partition takes what it names"
 	case !older && c.Verify:
 		why = "--verify is for --older-than; a run of one partition always proves it"
 	}
@@ -43,7 +46,7 @@ func (c *archiveCmd) check() error {
 func (c *archiveCmd) older(ctx context.Context, a *archive.Archiver, req archive.Request) (any, error) {
 	batch, err := a.Older(ctx, archive.OlderRequest{
 		Table: req.Table, Column: req.Column, OlderThan: c.OlderThan,
-		Retire: req.Retire, Replace: req.Replace, Verify: c.Verify, DryRun: req.DryRun,
+		Retire: req.Retire, Replace: req.Replace, Verify: c.Verify, IncludeRestored: c.IncludeRestored, DryRun: req.DryRun,
 	}, c.Jobs)
 	if err != nil {
 		return nil, err
