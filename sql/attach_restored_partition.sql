@@ -73,8 +73,8 @@ BEGIN
                    NULLIF(p_partition_end, 'MAXVALUE'), v_type) INTO v_from, v_to;
     v_key := quote_ident(p_partition_column) || v_collate;
     v_type := v_type || ')' || v_collate;
-    v_inside := v_key || ' IS NOT NULL' || COALESCE(format(' AND %s >= CAST(%s AS %s', v_key, v_from, v_type), '')
-                                        || COALESCE(format(' AND %s < CAST(%s AS %s', v_key, v_to, v_type), '');
+    v_inside := v_key || ' IS NOT NULL' || COALESCE(' AND ' || v_key || ' >= CAST(' || v_from || ' AS ' || v_type, '')
+                                        || COALESCE(' AND ' || v_key || ' < CAST(' || v_to || ' AS ' || v_type, '');
     v_bound := format('FOR VALUES FROM (%s) TO (%s)', COALESCE(v_from, 'MINVALUE'), COALESCE(v_to, 'MAXVALUE'));
     v_check := 'frostline_bounds_' || left(encode(sha256(convert_to(v_inside, 'UTF8')), 'hex'), 8);
     EXECUTE format('SELECT CAST(%1$s AS %3$s >= CAST(%2$s AS %3$s', COALESCE(v_from, 'NULL'), COALESCE(v_to, 'NULL'), v_type) INTO v_bad;

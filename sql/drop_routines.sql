@@ -10,7 +10,7 @@ BEGIN
           FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
          WHERE n.nspname = @schema_literal@ AND pg_catalog.obj_description(p.oid, 'pg_proc') ~ '^frostline( [0-9a-f]+)?: '
            AND p.proname || (
-                SELECT '(' || pg_catalog.string_agg(p.proargnames[i] || ' ' || pg_catalog.format_type(t, NULL), ', ' ORDER BY i) || ')'
+                SELECT '(' || COALESCE(pg_catalog.string_agg(COALESCE(p.proargnames[i], '') || ' ' || pg_catalog.format_type(t, NULL), ', ' ORDER BY i), '') || ')'
                   FROM pg_catalog.unnest(COALESCE(p.proallargtypes, p.proargtypes::pg_catalog.oid[])) WITH ORDINALITY a(t, i))
                <> ALL (ARRAY[@keep@]::text[])
     LOOP

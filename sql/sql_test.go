@@ -49,13 +49,6 @@ func mustFail(t *testing.T, db *pgtest.DB, sql, want string) {
 	}
 }
 
-func TestInstall(t *testing.T) {
-	db := install(t, `ops "1"`)
-	db.Exec(t, fsql.Install(`ops "1"`)) // an upgrade is the same script
-	got := rows(db.Query(t, `SELECT p.proname, p.prokind FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'ops "1"' ORDER BY 1`))
-	check(t, "routines", got, "attach_restored_partition|p\ncleanup_after_migration|p\nfrostline_advance_sequences|f\nfrostline_overlapping_partitions|f\nfrostline_partition_condition|f\ngenerate_migration_report|f\nmigrate_partition_data|p\nvalidate_table_schemas|f")
-}
-
 func TestValidate(t *testing.T) {
 	db := install(t, "public")
 	db.Exec(t, `CREATE TABLE "S 1" (id bigint NOT NULL, "a b" numeric(12,2), c text, only_s int);
@@ -235,6 +228,25 @@ func TestCleanup(t *testing.T) {
 	db.Exec(t, `CALL cleanup_after_migration('public', 'staging', 'public', 'tx')`)
 	check(t, "dropped", db.One(t, `SELECT count(*) FROM pg_class WHERE relname = 'staging'`), "0")
 	db.Exec(t, `CALL cleanup_after_migration('public', 'staging')`) // again: nothing to do
+}
+
+// A copy that is not one: the same table, a child whose rows the parent shows, rows that row-level security hides.
+func TestCleanupIsNotFooled(t *testing.T) {
+	db := install(t, "public")
+	db.Exec(t, `CREATE TABLE parent (a int, b float8); CREATE TABLE child () INHERITS (parent); INSERT INTO child VALUES (1, 0.1);
+		CREATE TABLE s (a int, b float8); INSERT INTO s VALUES (1, 0.1), (2, 0.2), (2, 0.2);
+		CREATE TABLE t (b float8, a int); INSERT INTO t (a, b) VALUES (1, 0.1), (2, 0.2), (3, 0.2)`)
+	mustFail(t, db, `CALL cleanup_after_migration('public', 's', 'public', 's')`, "are the same table")
+	mustFail(t, db, `CALL cleanup_after_migration('public', 'child', 'public', 'parent')`, "is a partition of public.parent")
+	mustFail(t, db, `CALL cleanup_after_migration('public', 's', 'public', 't')`, "1 of the 3 rows")
+	db.Exec(t, `INSERT INTO t (a, b) VALUES (2, 0.20000000000000001110223)`)
+	db.Exec(t, `ALTER TABLE s ENABLE ROW LEVEL SECURITY; ALTER TABLE s FORCE ROW LEVEL SECURITY; INSERT INTO t (a, b) VALUES (9, 9)`)
+	mustFail(t, db, `CALL cleanup_after_migration('public', 's', 'public', 't')`, "row-level security")
+	mustFail(t, db, `SELECT * FROM generate_migration_report('public', 's', 'public', 't', 'a', '1')`, "row-level security")
+	db.Exec(t, `ALTER TABLE s NO FORCE ROW LEVEL SECURITY; CREATE VIEW uses AS SELECT * FROM s`)
+	mustFail(t, db, `CALL cleanup_after_migration('public', 's', 'public', 't')`, "other objects depend on it")
+	db.Exec(t, `DROP VIEW uses; SET extra_float_digits = 0`, `CALL cleanup_after_migration('public', 's', 'public', 't')`)
+	check(t, "dropped", db.One(t, `SELECT COALESCE(to_regclass('s')::text, 'gone')`), "gone")
 }
 
 func TestHostileNames(t *testing.T) {
