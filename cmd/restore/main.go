@@ -19,6 +19,7 @@ import (
 type flags struct {
 	Run        restoreCmd       `cmd:"" default:"withargs" help:"Restore one partition, or several of a table (the default command)."`
 	InstallSQL installCmd       `cmd:"" name:"install-sql" help:"Install the SQL routines, or print them."`
+	Load       loadCmd          `cmd:"" help:"Load plain Parquet files into a table."`
 	Version    kong.VersionFlag `help:"Print the version."`
 
 	cli.Server    `embed:"" group:"PostgreSQL"`
@@ -81,6 +82,8 @@ func (f *flags) restorer(ctx context.Context, stderr io.Writer) (r *restore.Rest
 
 func exitCode(err error) int {
 	switch {
+	case loadExitCode(err) != 0:
+		return loadExitCode(err)
 	case errors.Is(err, restore.ErrBadInput):
 		return cli.Usage
 	case errors.Is(err, restore.ErrProof):

@@ -51,7 +51,7 @@ func top(importPath string) string {
 type rule func(from, to string) (reason string)
 
 var (
-	stories = []string{"archive", "restore", "query"}
+	stories = []string{"archive", "restore", "query", "load"}
 	doors   = []string{"rest", "pgwire", "cmd"}
 )
 
