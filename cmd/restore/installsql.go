@@ -7,14 +7,20 @@ import (
 	fsql "frostline/sql"
 )
 
-// installCmd installs the SQL routines, or prints them.
+// installCmd installs the SQL routines or drops them, or prints how.
 type installCmd struct {
-	Schema string `help:"Schema of the routines." default:"public"`
-	Print  bool   `help:"Print the SQL and change nothing."`
+	Schema    string `help:"Schema of the routines." default:"public"`
+	Uninstall bool   `help:"Drop the routines of any version from the schema, and nothing else."`
+	Print     bool   `help:"Print the SQL, for change control; connect to nothing."`
 }
 
 func (c *installCmd) run(ctx context.Context, f *flags, _ io.Writer) (any, error) {
-	script := fsql.Install(c.Schema)
+	script, op := fsql.Install(c.Schema), "install the SQL routines"
+	result := map[string]any{"status": "success", "schema": c.Schema, "routines": fsql.Routines, "version": fsql.Version}
+	if c.Uninstall {
+		script, op = fsql.Uninstall(c.Schema), "drop the SQL routines"
+		result = map[string]any{"status": "success", "schema": c.Schema, "action": "uninstalled"}
+	}
 	if c.Print {
 		return text(script), nil
 	}
@@ -23,8 +29,8 @@ func (c *installCmd) run(ctx context.Context, f *flags, _ io.Writer) (any, error
 		return nil, err
 	}
 	defer db.Close()
-	if err := db.Exec(ctx, "install the SQL routines", script); err != nil {
+	if err := db.Exec(ctx, op, script); err != nil {
 		return nil, err
 	}
-	return map[string]any{"status": "success", "schema": c.Schema, "routines": fsql.Routines}, nil
+	return result, nil
 }
