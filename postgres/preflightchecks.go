@@ -124,7 +124,7 @@ var checks = []check{
 			WHERE NOT t.tgisinternal AND t.tgtype & 40 = 0 AND coalesce(to_jsonb(t)->>'tgparentid', '0') = '0' GROUP BY nspname, relname`,
 		finding: Finding{Severity: Info, About: AboutRetire, Code: "triggers", Means: "its triggers {detail} do not fire on archive, detach or restore; the partition's own are in the record"}},
 	{sql: `SELECT 'event trigger ' || quote_ident(evtname), evtevent FROM pg_event_trigger WHERE evtenabled <> 'D' AND evtevent IN ('ddl_command_start', 'ddl_command_end', 'sql_drop')`,
-		finding: Finding{Severity: Warning, About: AboutRetire, Code: "event-trigger", Means: "it fires at {detail}, and may refuse the detach or the drop"}},
+		finding: Finding{Severity: Warning, About: AboutRetire, Code: "event-trigger", Means: "it fires at {detail}, and may refuse the detach or the drop", Do: "try the retirement on a copy of the table first, or have its owner let it pass"}},
 	{sql: `SELECT quote_ident(p.pubname), string_agg(DISTINCT p.schemaname || '.' || p.tablename, ', ') FROM pg_publication_tables p JOIN up ON up.nspname = p.schemaname AND up.relname = p.tablename GROUP BY p.pubname`,
 		finding: Finding{Severity: Warning, About: AboutRetire, Code: "publication", Means: "it publishes {detail}: a detach or drop is not replicated, so subscribers keep the rows", Do: "detach the partition there too, and refresh the subscriptions after a restore"}},
 	{sql: `SELECT plain, string_agg(DISTINCT k.confrelid::regclass::text, ', ') FROM rel JOIN pg_constraint k ON k.conrelid = relation AND k.contype = 'f' GROUP BY plain`,

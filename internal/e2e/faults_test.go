@@ -110,6 +110,8 @@ func TestFaults(t *testing.T) {
 		CREATE TABLE k (id bigint, at timestamptz NOT NULL, note text) PARTITION BY RANGE (at);
 		CREATE TABLE k_01 PARTITION OF k FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
 		INSERT INTO k SELECT i, '2024-01-01'::timestamptz + i * interval '10 seconds', md5(i::text) || md5((-i)::text) FROM generate_series(1, %d) i`, killRows))
+	// The test server commits asynchronously, and a crash would take the last of it back.
+	w.db.Exec(t, `ALTER DATABASE `+w.db.Name+` SET synchronous_commit = on`)
 	p := newProxy(t, server.Endpoint)
 
 	var running *exec.Cmd
@@ -119,7 +121,7 @@ func TestFaults(t *testing.T) {
 			for _, r := range admin.Query(t, `SELECT pid FROM pg_stat_activity WHERE application_name = 'frostline archive' AND datname = current_database()`) {
 				pid, _ := strconv.Atoi(r[0])
 				if signal == "KILL" {
-					syscall.Kill(pid, syscall.SIGKILL) // the server ends all sessions and recovers
+					crash(w, pid)
 					break
 				}
 				admin.Query(t, `SELECT pg_terminate_backend($1::int)`, r[0])
@@ -199,9 +201,104 @@ func TestFaults(t *testing.T) {
 			fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |\n", f.name, s.name, ended, shown, again["action"])
 		}
 	}
+	retireFaults(t, w, &table)
 	t.Log("\n" + table.String())
 	if os.Getenv("FROSTLINE_REWRITE") != "" {
 		writeFaults(t, table.String())
+	}
+}
+
+// retireFaults lets faults happen while a proven partition is retired. An event trigger holds each ALTER TABLE and DROP TABLE of archive
+// long enough to be caught in it; the last digest is caught under its lock.
+func retireFaults(t *testing.T, w *world, table *strings.Builder) {
+	retiring := []struct{ name, caught string }{
+		{"retire: detach", `query LIKE 'ALTER TABLE%DETACH%'`},
+		{"retire: last digest", `query LIKE 'COPY%' AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.mode = 'AccessExclusiveLock' AND l.granted AND l.relation = to_regclass('r_01'))`},
+		{"retire: drop", `query LIKE 'DROP TABLE%'`},
+	}
+	faults := []struct {
+		name string
+		act  func(archive *os.Process, backend int)
+	}{
+		{"kill -9 of archive", func(archive *os.Process, _ int) { archive.Kill() }},
+		{"connections to PostgreSQL cut", func(_ *os.Process, backend int) { syscall.Kill(backend, syscall.SIGTERM) }},
+		{"PostgreSQL crashes and restarts", func(_ *os.Process, backend int) { crash(w, backend) }},
+	}
+	fresh := func() *pgtest.DB { return &pgtest.DB{DSN: w.db.DSN, Name: w.db.Name, Server: w.db.Server} }
+	fresh().Exec(t, `CREATE FUNCTION hold() RETURNS event_trigger LANGUAGE plpgsql AS
+		$$ BEGIN IF current_setting('application_name') = 'frostline archive' THEN PERFORM pg_sleep(0.3); END IF; END $$;
+		CREATE EVENT TRIGGER hold ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'DROP TABLE') EXECUTE FUNCTION hold()`)
+	n := 0
+	for _, f := range faults {
+		for _, s := range retiring {
+			name := f.name + " at " + s.name
+			db := fresh()
+			waitForServer(t, db)
+			db.Exec(t, `DROP TABLE IF EXISTS r, r_01; CREATE TABLE r (LIKE k) PARTITION BY RANGE (at);
+				CREATE TABLE r_01 PARTITION OF r FOR VALUES FROM ('2024-01-01') TO ('2024-02-01'); INSERT INTO r SELECT * FROM k`)
+			n++
+			run := w.fresh(90000 + n)
+			args := []string{"--table", "r", "--partition-column", "at", "--partition-value", "2024-01", "--retire", "drop", "--quiet"}
+			cmd := run.command("archive", args...)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			struck := strike(t, fresh(), s.caught, ended, func(backend int) { f.act(cmd.Process, backend) })
+			if !struck {
+				t.Errorf("%s: the step was never caught: %s", name, stderr.String())
+			}
+			db = fresh()
+			waitForServer(t, db)
+			shown := run.visibleOf("r", "at=2024-01")
+			rows := db.One(t, `SELECT (SELECT count(*) FROM r) + CASE WHEN to_regclass('r_01') IS NULL OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass('r_01')) THEN 0
+				ELSE (xpath('/row/c/text()', query_to_xml('SELECT count(*) AS c FROM ' || to_regclass('r_01'), false, true, '')))[1]::text::int END`)
+			if shown != "whole" || rows != fmt.Sprint(killRows) { // each fault comes before the drop commits
+				t.Errorf("%s: the archive shows %s, PostgreSQL has %s rows", name, shown, rows)
+			}
+			again := run.run("archive", args...)
+			if retired := again["retired"]; retired != "dropped" && retired != "already retired" {
+				t.Errorf("%s: running again: %v", name, again)
+			}
+			if left := db.One(t, `SELECT COALESCE(to_regclass('r_01')::text, 'none')`); left != "none" || run.visibleOf("r", "at=2024-01") != "whole" {
+				t.Errorf("%s: after running again %s is left", name, left)
+			}
+			code := fmt.Sprint(cmd.ProcessState.ExitCode())
+			if code == "-1" {
+				code = "killed"
+			}
+			fmt.Fprintf(table, "| %s | %s | %s | %s, and %s rows in PostgreSQL | %s, %s |\n", f.name, s.name, code, shown, rows, again["action"], again["retired"])
+		}
+	}
+}
+
+// strike waits until a backend of archive is caught in a step, and acts. It returns after archive has ended.
+func strike(t *testing.T, db *pgtest.DB, caught string, ended chan error, act func(backend int)) bool {
+	t.Helper()
+	struck := false
+	for {
+		select {
+		case <-ended:
+			return struck
+		default:
+		}
+		if struck {
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		rows := db.Query(t, `SELECT pid FROM pg_stat_activity a WHERE application_name = 'frostline archive' AND datname = current_database() AND state = 'active' AND `+caught)
+		if len(rows) > 0 {
+			pid, err := strconv.Atoi(rows[0][0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			struck = true
+			act(pid)
+			db = &pgtest.DB{DSN: db.DSN, Name: db.Name, Server: db.Server}
+		}
 	}
 }
 
@@ -223,6 +320,18 @@ func writeFaults(t *testing.T, table string) {
 	}
 	if err := os.WriteFile("../../docs/operations/faults.md", []byte(text), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// crash kills a backend, upon which the server ends all sessions and recovers. It returns once that has begun.
+func crash(w *world, backend int) {
+	probe := &pgtest.DB{DSN: w.db.DSN, Name: w.db.Name, Server: w.db.Server}
+	for err := probe.Try("SELECT 1"); err != nil; err = probe.Try("SELECT 1") {
+		time.Sleep(5 * time.Millisecond)
+	}
+	syscall.Kill(backend, syscall.SIGKILL)
+	for probe.Try("SELECT 1") == nil {
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 

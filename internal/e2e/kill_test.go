@@ -84,7 +84,9 @@ func (w *world) fresh(i int) *world {
 }
 
 // visible reads the table as any reader would: the current snapshot's files, opened by their bytes.
-func (w *world) visible(partition string) string {
+func (w *world) visible(partition string) string { return w.visibleOf("k", partition) }
+
+func (w *world) visibleOf(name, partition string) string {
 	w.t.Helper()
 	ctx := w.t.Context()
 	store, err := objstore.Open(ctx, w.warehouse, objstore.Options{})
@@ -92,7 +94,7 @@ func (w *world) visible(partition string) string {
 		w.t.Fatal(err)
 	}
 	catalog := iceberg.NewCatalog(store)
-	table, err := catalog.Load(ctx, iceberg.TableKey("public", "k"))
+	table, err := catalog.Load(ctx, iceberg.TableKey("public", name))
 	if errors.Is(err, iceberg.ErrNoTable) {
 		return "nothing"
 	}
