@@ -44,7 +44,6 @@ func TestAttachRefusesWhatIsInTheWay(t *testing.T) {
 	b.equal("rows", `SELECT count(*) FROM tx_2024_01`, "20000")
 }
 
-
 // What is in the way is detached and renamed when told to, with all its rows, and in the transaction of the attach.
 func TestReplaceExisting(t *testing.T) {
 	for _, c := range []struct {

@@ -101,7 +101,7 @@ func (r *Restorer) selectMany(ctx context.Context, m ManyRequest) (tableKey stri
 	for _, p := range picked {
 		req := m.Request
 		req.SourcePath, req.partition = objstore.Location(r.Store, tableKey+"/"+objstore.Segment(p.Name)), p.Name
-		if m.Target.Table != "" || !req.Attach {
+		if m.Target.Table != "" || !req.Attach && !req.Migrate {
 			req.Target.Table = stagingName(m.Target.Table, t, p)
 			if other, taken := targets[req.Target.Table]; taken {
 				return "", nil, fmt.Errorf("%w: the staging tables of %s and %s would both be %s; restore them one by one", ErrBadInput, other, p.Name, req.Target.Table)

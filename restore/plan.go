@@ -28,8 +28,9 @@ type plan struct {
 	final     postgres.Name // the leaf's name
 	attached  bool          // final is a partition of parent already, with the record's bounds
 	inTheWay  []postgres.Obstacle
-	full      bool // the staging table was there, without checkpoints: it must prove equal as it is
-	resumed   int  // units that an earlier run has loaded
+	move      migration // with Migrate
+	full      bool      // the staging table was there, without checkpoints: it must prove equal as it is
+	resumed   int       // units that an earlier run has loaded
 }
 
 func (p *plan) label() string { return p.source + " to " + p.target.String() }
@@ -42,7 +43,15 @@ func (r *Restorer) plan(ctx context.Context, req Request) (*plan, error) {
 	if req.NoCreate && req.Unlogged {
 		return nil, fmt.Errorf("restore: %w: --unlogged is for a table that restore creates, --no-create says that it does not", ErrBadInput)
 	}
-	p := &plan{req: req, target: req.Target}
+	switch {
+	case req.Attach && req.Migrate:
+		return nil, fmt.Errorf("restore: %w: rows are either attached or migrated", ErrBadInput)
+	case !req.Migrate && (req.OnConflict != Refuse || req.Into != postgres.Name{}):
+		return nil, fmt.Errorf("restore: %w: --on-conflict and --into-table are for --to migrate", ErrBadInput)
+	case !req.Attach && req.Replace:
+		return nil, fmt.Errorf("restore: %w: --replace-existing is for --attach", ErrBadInput)
+	}
+	p := &plan{req: req, target: req.Target, move: migration{into: req.Into}}
 	if req.NoCreate && req.Tablespace != "" {
 		return nil, fmt.Errorf("restore: %w: --target-tablespace is for a table that restore creates, --no-create says that it does not", ErrBadInput)
 	}
@@ -52,13 +61,17 @@ func (r *Restorer) plan(ctx context.Context, req Request) (*plan, error) {
 	if err := p.names(); err != nil {
 		return nil, fmt.Errorf("restore %s: %w", req.SourcePath, err)
 	}
-	if err := r.tablespace(ctx, p); err != nil {
+	err := r.tablespace(ctx, p)
+	if err != nil {
 		return nil, err
 	}
 	if req.Attach {
-		if err := r.lookAtParent(ctx, p); err != nil {
-			return nil, err
-		}
+		err = r.lookAtParent(ctx, p)
+	} else if req.Migrate {
+		err = r.planMigration(ctx, p)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -128,7 +141,7 @@ func partitionNames(t *iceberg.Table) string {
 func (p *plan) names() error {
 	p.final = postgres.Name{Schema: p.record.Leaf.Schema, Table: p.record.Leaf.Table}
 	if p.target.Table == "" {
-		if !p.req.Attach {
+		if !p.req.Attach && !p.req.Migrate {
 			return fmt.Errorf("%w: --target-table is missing; nothing was done", ErrBadInput)
 		}
 		p.target.Table = suffixed(p.final.Table, "_restored")

@@ -39,6 +39,9 @@ type Request struct {
 	Snapshot   int64         // restore the partition as this snapshot had it, 0 as it is now
 	Attach     bool          // go on to the attached partition
 	Replace    bool          // with Attach: detach and rename what is in the way; it is never dropped
+	Migrate    bool          // go on to copying the rows into a live table, where attaching is not possible
+	Into       postgres.Name // with Migrate: the live table, zero the archived one
+	OnConflict OnConflict    // with Migrate
 	DryRun     bool          // plan and show only
 
 	partition string // column=value, of one of many
@@ -53,7 +56,7 @@ type Result struct {
 	Files    int       `json:"files_processed"`
 	Restored time.Time `json:"restored_at"`
 
-	Action  string          `json:"action"` // "restored", "attached", "unchanged" (attached already and proven equal) or "planned"
+	Action  string          `json:"action"` // "restored", "attached", "migrated", "unchanged" (attached already and proven equal) or "planned"
 	Digest  string          `json:"digest"`
 	Parent  string          `json:"attached_to,omitempty"`
 	Bounds  string          `json:"bounds,omitempty"`
@@ -62,7 +65,8 @@ type Result struct {
 	Seconds float64         `json:"seconds"`
 	Steps   []progress.Step `json:"steps,omitempty"`
 
-	Replaced []string `json:"replaced,omitempty"` // what was in the way, under the names that it has now
+	Migrated *Migrated `json:"migrated,omitempty"`
+	Replaced []string  `json:"replaced,omitempty"` // what was in the way, under the names that it has now
 }
 
 // Restorer has what restoring needs. The zero values of the options are the defaults.
@@ -75,6 +79,7 @@ type Restorer struct {
 
 	Workers   int // COPY streams at once, default the number of cores up to 8
 	BatchRows int // rows decoded at once, default 10000
+	MoveRows  int // rows that a transaction of a migration copies, about, default 50000
 }
 
 // Run restores one partition. When err is nil the target's rows are proven equal to the archive's.
@@ -125,6 +130,16 @@ func (r *Restorer) Run(ctx context.Context, req Request) (Result, error) {
 	if err := r.dropCheckpoints(ctx, p); err != nil {
 		return Result{}, err
 	}
+	if req.Migrate {
+		moved, err := r.migrate(ctx, p)
+		if err != nil {
+			return Result{}, err
+		}
+		c.Done("migrate")
+		res := r.result(p, c, "migrated")
+		res.Migrated, res.Target = moved, p.move.into.Schema+"."+p.move.into.Table
+		return res, nil
+	}
 	if !req.Attach {
 		return r.result(p, c, "restored"), nil
 	}
@@ -158,6 +173,9 @@ func (r *Restorer) defaults() {
 	}
 	if r.BatchRows <= 0 {
 		r.BatchRows = 10000
+	}
+	if r.MoveRows <= 0 {
+		r.MoveRows = 50000
 	}
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)

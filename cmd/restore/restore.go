@@ -27,11 +27,18 @@ type restoreCmd struct {
 	NoCreate         bool     `help:"The staging table exists, is empty and matches."`
 	Unlogged         bool     `help:"Create the staging table UNLOGGED."`
 	Attach           bool     `help:"Go on: indexes, constraints, and attach to the partitioned table."`
+	To               string   `help:"How far to go: a staging table, attach (the same as --attach), or migrate: copy the rows into the live table where attaching is not possible, in batches, and prove them there." enum:",staging,attach,migrate" default:""`
+	IntoTable        string   `help:"With --to migrate: the live table; without it, the archived one."`
+	IntoSchema       string   `help:"Its schema."`
+	OnConflict       string   `help:"With --to migrate: what becomes of rows whose primary key the live table has: error, skip (the live row stays) or overwrite." enum:"error,skip,overwrite" default:"error"`
 	ReplaceExisting  bool     `help:"With --attach: detach and rename what is in the way, to <name>_old_<time>. It is never dropped."`
 	DryRun           bool     `help:"Show the plan and its SQL; change nothing."`
 }
 
 func (c *restoreCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, error) {
+	if c.To != "migrate" && c.IntoTable+c.IntoSchema != "" {
+		return nil, fmt.Errorf("restore: %w: --into-table and --into-schema are for --to migrate", cli.ErrUsage)
+	}
 	r, close, err := f.restorer(ctx, stderr)
 	if err != nil {
 		return nil, err
@@ -41,6 +48,19 @@ func (c *restoreCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, 
 	req := restore.Request{
 		SourcePath: c.SourcePath, Target: postgres.Name{Schema: c.TargetSchema, Table: c.TargetTable}, Snapshot: c.Snapshot,
 		NoCreate: c.NoCreate, Unlogged: c.Unlogged, Tablespace: c.TargetTablespace, Attach: c.Attach, Replace: c.ReplaceExisting, DryRun: c.DryRun,
+	}
+	switch c.To {
+	case "migrate":
+		req.Migrate, req.Into = true, postgres.Name{Schema: c.IntoSchema, Table: c.IntoTable}
+	case "attach":
+		req.Attach = true
+	case "staging":
+		if c.Attach {
+			return nil, fmt.Errorf("restore: %w: --to staging and --attach", cli.ErrUsage)
+		}
+	}
+	if c.OnConflict != "error" {
+		req.OnConflict = restore.OnConflict(c.OnConflict)
 	}
 	if c.FromPartition == "" && c.ToPartition == "" && len(c.Partitions) == 0 {
 		return r.Run(ctx, req)
