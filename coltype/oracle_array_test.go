@@ -25,11 +25,14 @@ var arrayLiterals = []string{
 // wrappedBound is read by versions before 17, whose bounds overflow silently.
 const wrappedBound = "[2147483648:2147483648]={a}"
 
+// emptied are read as {} from 17 on.
+var emptied = []string{"{{}}", "{{},{}}", "{{{}},{{}}}", "{{{},{}}}", "{ { } }"}
+
 func TestOracleArrayLiterals(t *testing.T) {
 	o := newOracle(t)
 	for i, want := range o.print(t, "text[]", arrayLiterals) {
 		in := arrayLiterals[i]
-		if in == wrappedBound {
+		if in == wrappedBound || slices.Contains(emptied, in) {
 			want = pgtest.Null
 		}
 		a, err := ParseArray(in, ',')

@@ -27,7 +27,7 @@ const pinned = `SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone 
 func typeOf(t testing.TB, db *pgtest.DB, oid, typmod string) *coltype.PGType {
 	t.Helper()
 	r := db.Query(t, `SELECT t.oid, n.nspname, t.typname, t.typtype, format_type(t.oid, $2::int4), coalesce(p.proname, ''), t.typdelim,
-			CASE WHEN t.typsubscript = 'array_subscript_handler'::regproc AND t.typlen = -1 THEN t.typelem ELSE 0 END,
+			CASE WHEN t.typinput = 'array_in'::regproc AND t.typlen = -1 THEN t.typelem ELSE 0 END,
 			t.typbasetype, t.typtypmod,
 			(SELECT string_agg(enumlabel, '|' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid)
 		FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_proc p ON p.oid = t.typsend
@@ -99,6 +99,24 @@ func lit(values ...string) []string {
 	out := make([]string, len(values))
 	for i, v := range values {
 		out[i] = "'" + strings.ReplaceAll(v, "'", "''") + "'"
+	}
+	return out
+}
+
+// known are the columns and values that the server has: multiranges and infinite numerics came with PostgreSQL 14.
+func known(db *pgtest.DB, cols []testColumn) []testColumn {
+	if db.Server.Major >= 14 {
+		return cols
+	}
+	var out []testColumn
+	for _, c := range cols {
+		if strings.Contains(c.typ, "multirange") {
+			continue
+		}
+		if strings.HasPrefix(c.typ, "numeric") {
+			c.values = slices.DeleteFunc(slices.Clone(c.values), func(v string) bool { return strings.Contains(v, "Infinity") })
+		}
+		out = append(out, c)
 	}
 	return out
 }
@@ -376,7 +394,7 @@ func newDB(t testing.TB) *pgtest.DB {
 
 func TestOracleBinary(t *testing.T) {
 	db := newDB(t)
-	fill(t, db, "public.b", binaryColumns, ", gen int4 GENERATED ALWAYS AS (id * 2) STORED")
+	fill(t, db, "public.b", known(db, binaryColumns), ", gen int4 GENERATED ALWAYS AS (id * 2) STORED")
 	s, batches := survives(t, db, "b")
 	if NeedsText(s) {
 		t.Error("NeedsText is true")
@@ -406,6 +424,9 @@ func TestOracleBinary(t *testing.T) {
 func TestOracleNumericForms(t *testing.T) {
 	db := newDB(t)
 	for _, c := range numericForms {
+		if db.Server.Major < 14 && strings.HasSuffix(c.text, "Infinity") {
+			continue
+		}
 		if own, want := db.One(t, `SELECT encode(numeric_send($1::text::numeric), 'hex')`, c.text), strings.ReplaceAll(c.wire, " ", ""); own != want {
 			t.Errorf("%s: the server sends %s, the test says %s", c.text, own, want)
 		}
@@ -414,7 +435,7 @@ func TestOracleNumericForms(t *testing.T) {
 
 func TestOracleText(t *testing.T) {
 	db := newDB(t)
-	fill(t, db, "public.x", textColumns, ", gen interval GENERATED ALWAYS AS (id * '1 day'::interval) STORED")
+	fill(t, db, "public.x", known(db, textColumns), ", gen interval GENERATED ALWAYS AS (id * '1 day'::interval) STORED")
 	if s, _ := survives(t, db, "x"); !NeedsText(s) {
 		t.Error("NeedsText is false")
 	}
@@ -423,7 +444,7 @@ func TestOracleText(t *testing.T) {
 // Each text column alone needs text.
 func TestOracleNeedsText(t *testing.T) {
 	db := newDB(t)
-	for i, c := range textColumns {
+	for i, c := range known(db, textColumns) {
 		name := fmt.Sprintf("t%d", i)
 		db.Exec(t, `CREATE TABLE public.`+name+` (`+quote(c.name)+` `+c.typ+`)`)
 		want := true

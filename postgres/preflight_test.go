@@ -100,6 +100,9 @@ func TestPreflight(t *testing.T) {
 			if tt.name == "a function" && db.Version() < 140000 {
 				t.Skip("BEGIN ATOMIC came with 14")
 			}
+			if db.Version() < 140000 && strings.Contains(tt.want, "never-analysed") {
+				t.Skip("13 does not tell an empty table from one that was never analysed")
+			}
 			if tt.sql != "" {
 				pg.Exec(t, tt.sql)
 			}

@@ -144,6 +144,10 @@ func TestATargetThatBendsValues(t *testing.T) {
 
 // Types that only PostgreSQL knows, cells that their column cannot hold, hostile names: all of it comes back.
 func TestEveryKindComesBack(t *testing.T) {
+	infinite := "-Infinity"
+	if pgtest.Start(t).Major < 14 {
+		infinite = "-1e300" // infinite numerics came with 14
+	}
 	b := newBench(t, `
 		CREATE TYPE mood AS ENUM ('sad', 'o''k "quoted"', 'happy'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN posint AS int CHECK (VALUE > 0);
 		CREATE TABLE "T "" x" (
@@ -156,7 +160,7 @@ func TestEveryKindComesBack(t *testing.T) {
 			(1, 'infinity', '-infinity', '294276-12-31 23:59:59.999999', '24:00:00', '13:00:00+05:30', '1 year -2 mons 3.000001 sec', 'NaN', '123456789012345678901234567890.000100', 'o''k "quoted"', '(1,"x,y")', 5,
 			 '{"a" : 1}', '{"b":1.10}', '<a/>', 12.34, B'101', B'1', '10.0.0.1/8', '[1,5)', 'a:1 b:2', 'ab', 'ÿ🧊', 'nm', '00000000-0000-0000-0000-000000000001', '\x00ff',
 			 'NaN', '-0', true, 4294967295, '[2:3]={1,NULL}', '{{a,b},{"c,\"d","e\\\\f"}}', '{sad,happy}', ARRAY[(1,'x')::pair], '{1.10,NaN}', '{1 day,NULL}', '{(1,1),(0,0)}', '2024-01-01'),
-			(2, '4713-01-01 BC', '5874897-12-31', '0001-01-01 BC', '00:00', NULL, NULL, -9999999.999, '-Infinity', 'sad', NULL, NULL, NULL, 'null', NULL, NULL, NULL, NULL, NULL, 'empty', NULL, '', '', '', NULL, '',
+			(2, '4713-01-01 BC', '5874897-12-31', '0001-01-01 BC', '00:00', NULL, NULL, -9999999.999, '`+infinite+`', 'sad', NULL, NULL, NULL, 'null', NULL, NULL, NULL, NULL, NULL, 'empty', NULL, '', '', '', NULL, '',
 			 '-Infinity', 1e-300, false, 0, '{}', '{}', '{}', NULL, NULL, NULL, NULL, '2024-01-01'),
 			(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '2024-01-01');
 		CREATE TABLE original AS SELECT * FROM "T "" x"`)
