@@ -127,7 +127,7 @@ func (r *Restorer) migrate(ctx context.Context, p *plan) (*Migrated, error) {
 	if err != nil {
 		return fail(err)
 	}
-	done, err := r.moved(ctx, p)
+	done, err := r.movedUntil(ctx, p)
 	if err != nil {
 		return fail(err)
 	}
@@ -135,6 +135,15 @@ func (r *Restorer) migrate(ctx context.Context, p *plan) (*Migrated, error) {
 	blocks, err := r.DB.Blocks(ctx, p.target)
 	if err != nil {
 		return fail(err)
+	}
+	if done.page == 0 {
+		there, err := r.thereAlready(ctx, p)
+		if err != nil {
+			return fail(err)
+		}
+		if there {
+			return &Migrated{Proof: "digest"}, r.dropStaging(ctx, p)
+		}
 	}
 	if err := r.conflicts(ctx, p, done.page); err != nil {
 		return fail(err)
@@ -155,7 +164,7 @@ func (r *Restorer) migrate(ctx context.Context, p *plan) (*Migrated, error) {
 		r.Progress.Add(int64(r.MoveRows), 0)
 	}
 	r.Progress.End()
-	if done, err = r.moved(ctx, p); err != nil {
+	if done, err = r.movedUntil(ctx, p); err != nil {
 		return fail(err)
 	}
 	res := &Migrated{Inserted: done.inserted, Overwritten: done.overwritten, Batches: done.batches, Resumed: resumed, Proof: "digest"}
@@ -165,14 +174,50 @@ func (r *Restorer) migrate(ctx context.Context, p *plan) (*Migrated, error) {
 	if err := r.proveMoved(ctx, p, done, res); err != nil {
 		return nil, err
 	}
+	return res, r.dropStaging(ctx, p)
+}
+
+// dropStaging drops what the migration has no more use for: the table of progress, and the staging table unless it was the user's.
+func (r *Restorer) dropStaging(ctx context.Context, p *plan) error {
 	drop := []string{"DROP TABLE " + p.progress().String()}
 	if !p.req.NoCreate {
 		drop = append(drop, "DROP TABLE "+p.target.String())
 	}
 	if err := r.DB.RunStep(ctx, postgres.Step{Name: "drop staging", SQL: drop, Tx: true}); err != nil {
-		return fail(err)
+		return fmt.Errorf("migrate %s into %s: the rows are copied and proven: %w", p.target, p.move.into, err)
 	}
-	return res, nil
+	return nil
+}
+
+// thereAlready says whether the live table has all the archived rows, as they were: an earlier run has copied them to the end.
+func (r *Restorer) thereAlready(ctx context.Context, p *plan) (bool, error) {
+	rows, err := r.DB.QueryText(ctx, "look for archived rows", "SELECT count(*) FROM "+p.moved())
+	if err != nil || p.digest.Rows == 0 || *rows[0][0] != strconv.FormatInt(p.digest.Rows, 10) {
+		return false, err
+	}
+	got, err := r.digestMoved(ctx, p)
+	return got == p.digest, err
+}
+
+// moved is FROM's operand and the condition for the archived rows in the live table.
+func (p *plan) moved() string {
+	if p.move.key == nil {
+		return p.move.into.String() + " AS t WHERE " + p.move.where
+	}
+	return p.move.into.String() + " AS t WHERE EXISTS (SELECT FROM " + p.target.String() + " AS s WHERE " + p.move.match + ")"
+}
+
+// digestMoved is the digest of the archived rows in the live table.
+func (r *Restorer) digestMoved(ctx context.Context, p *plan) (digest.Digest, error) {
+	r.Progress.Begin("verify", p.digest.Rows)
+	defer r.Progress.End()
+	query := "SELECT " + pgcopy.SelectList(p.record.Schema.Columns, "t") + " FROM " + p.moved()
+	return pgcopy.Stream(p.record.Schema, pgcopy.DecodeOptions{Rows: r.BatchRows}, func(w io.Writer) (int64, error) {
+		return r.DB.CopyOut(ctx, query, w)
+	}, func(b arrow.RecordBatch) error {
+		r.Progress.Add(b.NumRows(), 0)
+		return nil
+	})
 }
 
 // movedSoFar is what the table of progress says.
@@ -181,7 +226,7 @@ type movedSoFar struct {
 	batches                            int
 }
 
-func (r *Restorer) moved(ctx context.Context, p *plan) (m movedSoFar, err error) {
+func (r *Restorer) movedUntil(ctx context.Context, p *plan) (m movedSoFar, err error) {
 	rows, err := r.DB.QueryText(ctx, "read the progress", fmt.Sprintf("SELECT to_page, found, inserted, overwritten, run_id = %s AND into_table = %s::regclass FROM %s ORDER BY to_page",
 		postgres.Literal(p.record.RunID), postgres.Literal(p.move.into.String()), p.progress()))
 	if err != nil {
@@ -303,21 +348,7 @@ func (r *Restorer) proveMoved(ctx context.Context, p *plan, done movedSoFar, res
 		res.Proof = "counts"
 		return nil
 	}
-	query := "SELECT " + pgcopy.SelectList(p.record.Schema.Columns, "t") + " FROM " + p.move.into.String() + " AS t WHERE "
-	if p.move.key != nil {
-		query += "EXISTS (SELECT FROM " + p.target.String() + " AS s WHERE " + p.move.match + ")"
-	} else {
-		query += p.move.where
-	}
-	r.Progress.Begin("verify", p.digest.Rows)
-	defer r.Progress.End()
-	var got digest.Digest
-	got, err := pgcopy.Stream(p.record.Schema, pgcopy.DecodeOptions{Rows: r.BatchRows}, func(w io.Writer) (int64, error) {
-		return r.DB.CopyOut(ctx, query, w)
-	}, func(b arrow.RecordBatch) error {
-		r.Progress.Add(b.NumRows(), 0)
-		return nil
-	})
+	got, err := r.digestMoved(ctx, p)
 	if err != nil {
 		return fmt.Errorf("verify %s: %w", p.move.into, err)
 	}

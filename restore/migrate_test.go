@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"frostline/archive"
 	"frostline/postgres"
@@ -40,6 +41,9 @@ func TestMigrate(t *testing.T) {
 				if res.Migrated == nil || *res.Migrated != c.want || res.Action != "migrated" || res.Target != "public.tx" {
 					t.Errorf("result %+v, %+v", res, res.Migrated)
 				}
+				if again := b.run(restore.Request{SourcePath: path, Migrate: true, OnConflict: c.conflict}); c.want.Proof == "digest" && c.conflict == restore.Refuse && again.Action != "unchanged" {
+					t.Errorf("again: %+v", again)
+				}
 				b.equal("tables left behind", `SELECT count(*) FROM pg_class WHERE relkind = 'r' AND (relname LIKE '%restored%' OR relname LIKE 'frostline%')`, "0")
 				b.sql.Exec(t, `INSERT INTO tx (at, note, amount) VALUES ('2024-02-05', 'the identity is past the copied rows', 1)`)
 			}
@@ -74,7 +78,11 @@ func TestMigrateResumes(t *testing.T) {
 	}
 	b.equal("differences", `SELECT count(*) FROM (SELECT id, at, note, amount, twice FROM live EXCEPT ALL SELECT * FROM original) x`, "0")
 	b.equal("rows", `SELECT count(*) FROM live`, "20000")
+	if again := b.run(req); again.Action != "unchanged" || again.Migrated.Inserted != 0 {
+		t.Errorf("again: %+v", again)
+	}
 	// Without a key, rows of the selection that are there already cannot be told from the archive's.
+	b.sql.Exec(t, `UPDATE live SET note = 'x' WHERE id = 5`)
 	b.fail(req, restore.ErrExists, "20000 rows of the selection", "nothing was copied")
 	req.OnConflict = restore.Skip
 	b.fail(req, restore.ErrBadInput, "no primary key")
@@ -110,8 +118,15 @@ func TestMigrateKeys(t *testing.T) {
 	b.equal("rows", `SELECT count(*) || ' ' || string_agg(name, ' ') FILTER (WHERE "o'n" = 5) FROM plain`, "100 Name 5")
 	// An identity that is always generated cannot be assigned, and need not be: it is the key.
 	b.sql.Exec(t, `CREATE TABLE ids (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY); INSERT INTO ids SELECT FROM generate_series(1, 3); CREATE TABLE live (LIKE ids INCLUDING ALL); INSERT INTO live DEFAULT VALUES`)
-	path = b.archive("ids", "id", "1", archive.Keep)
-	if res := b.run(restore.Request{SourcePath: path, Migrate: true, Into: target("live"), OnConflict: restore.Overwrite}); res.Migrated.Overwritten != 1 || res.Migrated.Proof != "digest" {
+	export, err := archive.ExportRequest(target("ids"), archive.Full, "", time.Time{}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := b.a.Run(t.Context(), export)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res := b.run(restore.Request{SourcePath: all.Location, Migrate: true, Into: target("live"), OnConflict: restore.Overwrite}); res.Migrated.Overwritten != 1 || res.Migrated.Proof != "digest" {
 		t.Errorf("%+v", res.Migrated)
 	}
 }

@@ -56,7 +56,7 @@ type Result struct {
 	Files    int       `json:"files_processed"`
 	Restored time.Time `json:"restored_at"`
 
-	Action  string          `json:"action"` // "restored", "attached", "migrated", "unchanged" (attached already and proven equal) or "planned"
+	Action  string          `json:"action"` // "restored", "attached", "migrated", "unchanged" (attached or migrated already, and proven equal) or "planned"
 	Digest  string          `json:"digest"`
 	Parent  string          `json:"attached_to,omitempty"`
 	Bounds  string          `json:"bounds,omitempty"`
@@ -138,6 +138,9 @@ func (r *Restorer) Run(ctx context.Context, req Request) (Result, error) {
 		c.Done("migrate")
 		res := r.result(p, c, "migrated")
 		res.Migrated, res.Target = moved, p.move.into.Schema+"."+p.move.into.Table
+		if moved.Batches == 0 && res.Records > 0 {
+			res.Action = "unchanged" // all of it was there, as it was
+		}
 		return res, nil
 	}
 	if !req.Attach {
