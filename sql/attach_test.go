@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // shape is every partition with its bounds, and what stands on the parent's default and on staging.
@@ -12,6 +13,7 @@ const shape = `SELECT string_agg(c.relname || ' ' || COALESCE(pg_get_expr(c.relp
 	FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')`
 
 func TestAttachKeys(t *testing.T) {
+	t.Parallel()
 	db := install(t, "public")
 	for _, c := range []struct {
 		name, typ, old, from, to, row, bound string
@@ -53,6 +55,7 @@ func TestAttachKeys(t *testing.T) {
 
 // What cannot be attached is refused before anything is touched.
 func TestAttachRefusesAndChangesNothing(t *testing.T) {
+	t.Parallel()
 	const start = `CREATE TABLE p (k int NOT NULL, v text, CONSTRAINT v_ok CHECK (v <> '')) PARTITION BY RANGE (k); CREATE INDEX ON p (v);
 		CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10); CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (20) TO (MAXVALUE); CREATE TABLE rest PARTITION OF p DEFAULT;
 		INSERT INTO p VALUES (1, 'one'), (15, 'fifteen'); CREATE TABLE s (k int, v text); INSERT INTO s VALUES (5, 'new');`
@@ -97,6 +100,7 @@ func TestAttachRefusesAndChangesNothing(t *testing.T) {
 
 // All that the parent asks for is made on staging first, or what staging has of it is taken.
 func TestAttachMakesStagingLikeThePartition(t *testing.T) {
+	t.Parallel()
 	db := install(t, "public")
 	major := db.Server.Major
 	db.Exec(t, `CREATE TABLE ref (id int PRIMARY KEY); INSERT INTO ref VALUES (1), (2);
@@ -134,4 +138,35 @@ func TestAttachLongNames(t *testing.T) {
 	db.Exec(t, `CREATE TABLE p (k int) PARTITION BY RANGE (k); CREATE TABLE "`+name+`" PARTITION OF p FOR VALUES FROM (0) TO (10); CREATE TABLE s (k int); INSERT INTO s VALUES (1)`)
 	db.Exec(t, `CALL "a$$b $x$".attach_restored_partition('public', 's', 'public', 'p', 'k', '0', '10')`)
 	check(t, "names", db.One(t, `SELECT string_agg(relname, ' ' ORDER BY length(relname)) FROM pg_class WHERE relkind = 'r' AND relname ~ '^é' AND relname ~ '^é+(_old_\d{14})?$'`), name+" "+db.One(t, `SELECT relname FROM pg_class WHERE relname ~ '_old_\d{14}$'`))
+}
+
+// An attach that is killed while it waits for the parent goes on when it is called again.
+func TestAttachKilled(t *testing.T) {
+	t.Parallel()
+	db := install(t, "public")
+	db.Exec(t, tables, `CREATE TABLE tx_rest PARTITION OF tx DEFAULT`)
+	reader := beside(db)
+	reader.Exec(t, `BEGIN; SELECT count(*) FROM tx_jan`)
+	const call = `CALL attach_restored_partition('public', 'staging', 'public', 'tx', 'at', '2024-01-01', '2024-02-01')`
+	attach := beside(db)
+	if err := attach.Try(`SET application_name = 'attach'; SET lock_timeout = '20s'`); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- attach.Try(call) }()
+	deadline := time.Now().Add(15 * time.Second)
+	for db.One(t, `SELECT count(*) FROM pg_stat_activity a JOIN pg_locks USING (pid) WHERE application_name = 'attach' AND NOT granted AND pg_locks.relation = 'tx_jan'::regclass`) != "1" {
+		if time.Now().After(deadline) {
+			t.Fatal("attach never waited for tx_jan")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	db.Exec(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'attach'`)
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "terminating connection") {
+		t.Fatalf("error %v, want the terminated connection", err)
+	}
+	reader.Exec(t, `COMMIT`)
+	check(t, "the old partition is still there", db.One(t, `SELECT count(*) FROM pg_inherits WHERE inhparent = 'tx'::regclass AND inhrelid = 'tx_jan'::regclass`), "1")
+	db.Exec(t, call)
+	check(t, "rows|checks left", rows(db.Query(t, `SELECT (SELECT count(*) FROM tx_jan), (SELECT count(*) FROM pg_constraint WHERE conname LIKE 'frostline\_bounds%')`)), "1050|0")
 }

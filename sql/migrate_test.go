@@ -16,6 +16,7 @@ func beside(db *pgtest.DB) *pgtest.DB {
 
 // The partition's value is read as the column's type reads it, and is never compared as text.
 func TestPartitionValues(t *testing.T) {
+	t.Parallel()
 	db := install(t, "public")
 	for _, c := range []struct {
 		name, typ, value string
@@ -60,6 +61,7 @@ func TestPartitionValues(t *testing.T) {
 }
 
 func TestMigrateBatches(t *testing.T) {
+	t.Parallel()
 	db := install(t, "public")
 	for _, c := range []struct {
 		rows, batch, transactions int
@@ -90,6 +92,7 @@ func TestMigrateTwiceWithDelete(t *testing.T) {
 
 // Two callers at once, both told to delete what is there: each row ends in the target once.
 func TestMigrateConcurrently(t *testing.T) {
+	t.Parallel()
 	db := install(t, "public")
 	db.Exec(t, tables, `INSERT INTO tx (at, note, amount) VALUES ('2024-01-05', 'old', 1)`)
 	done := make(chan error, 3)
@@ -109,6 +112,7 @@ func TestMigrateConcurrently(t *testing.T) {
 
 // A backend that is terminated in the middle loses and doubles nothing, and the next call goes on.
 func TestMigrateKilled(t *testing.T) {
+	t.Parallel()
 	db := install(t, "public")
 	db.Exec(t, tables, `INSERT INTO tx (at, note, amount) VALUES ('2024-01-05', 'old', 1)`)
 	const both = `SELECT (SELECT count(*) FROM staging) + count(*), count(DISTINCT id), count(*) FILTER (WHERE note = 'old') FROM tx WHERE id > 0`
@@ -156,6 +160,7 @@ func TestMigrateMovesSequencesAndFiresTriggers(t *testing.T) {
 
 // Every wait for a lock ends, and nothing has happened then.
 func TestLockTimeouts(t *testing.T) {
+	t.Parallel()
 	db := install(t, "public")
 	db.Exec(t, tables)
 	holder := beside(db)
@@ -177,4 +182,23 @@ func TestLockTimeouts(t *testing.T) {
 	}
 	holder.Exec(t, `ROLLBACK`)
 	check(t, "nothing was changed", rows(db.Query(t, `SELECT (SELECT count(*) FROM staging), (SELECT count(*) FROM tx), (SELECT count(*) FROM pg_constraint WHERE conrelid = 'staging'::regclass)`)), "1050|0|0")
+}
+
+// Grants are enough to migrate: nobody has to own the tables, unless rows are deleted first.
+func TestMigrateWithGrantsOnly(t *testing.T) {
+	srv := pgtest.Start(t)
+	role := srv.Role(t, "mover", "NOSUPERUSER")
+	db := install(t, "public")
+	db.Exec(t, tables, `GRANT SELECT, DELETE ON staging TO `+role+`; GRANT SELECT, INSERT, DELETE ON tx TO `+role)
+	mover := beside(db)
+	mover.DSN = db.DSNAs(role, "")
+	mustFail(t, mover, `CALL migrate_partition_data('public', 'staging', 'public', 'tx', 'at', '2024-01', true)`, "must be owner of")
+	mustFail(t, mover, `BEGIN; CALL migrate_partition_data('public', 'staging', 'public', 'tx', 'at', '2024-01')`, "invalid transaction termination")
+	mover.Exec(t, `ROLLBACK`)
+	check(t, "nothing was done", rows(db.Query(t, `SELECT (SELECT count(*) FROM staging), (SELECT count(*) FROM tx)`)), "1050|0")
+	said := mover.Notices(t, `CALL migrate_partition_data('public', 'staging', 'public', 'tx', 'at', '2024-01')`)
+	if !strings.Contains(said, "sequence public.tx_id_seq of column id may not be changed by "+role) {
+		t.Errorf("it said %s", said)
+	}
+	check(t, "moved", db.One(t, `SELECT count(*) FROM tx`), "1050")
 }
