@@ -256,6 +256,9 @@ func (f *file) scan(ctx context.Context, store objstore.Store, names []string, m
 	if len(leaves) == 0 { // only columns of folders
 		return f.blank(n, len(names), fn)
 	}
+	if err := o.checkPages(fr.ParquetReader(), leaves); err != nil {
+		return err
+	}
 	r, err := fr.GetRecordReader(ctx, leaves, nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
