@@ -54,6 +54,9 @@ func TestPartitionValues(t *testing.T) {
 			check(t, "moved|left", rows(db.Query(t, `SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM s)`)), fmt.Sprintf("%d|%d", len(c.in), len(c.out)))
 		})
 	}
+	db.Exec(t, `SET standard_conforming_strings = off; DROP TABLE s, t; CREATE TABLE s (k date); CREATE TABLE t (k date); INSERT INTO s VALUES ('2024-01-05')`,
+		`CALL migrate_partition_data('public', 's', 'public', 't', 'k', '2024-01')`, `RESET standard_conforming_strings`)
+	check(t, "with backslashes in strings", db.One(t, `SELECT count(*) FROM t`), "1")
 	db.Exec(t, `DROP TABLE s, t; CREATE TABLE s (k int); CREATE TABLE t (k int); INSERT INTO s VALUES (NULL), (1)`)
 	mustFail(t, db, `CALL migrate_partition_data('public', 's', 'public', 't', 'k', '2024-01')`, "invalid input syntax for type integer")
 	db.Exec(t, `CALL migrate_partition_data('public', 's', 'public', 't', 'k', NULL)`)

@@ -2,7 +2,7 @@
 -- is what follows "CAST(literal AS ", closing parenthesis and collation included. The DEFAULT partition is not among them.
 CREATE OR REPLACE FUNCTION @schema@.frostline_overlapping_partitions(p_target text, p_from text, p_to text, p_type text)
 RETURNS TABLE (schema_name text, table_name text, same_bounds boolean)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v_item    record;
     v_overlap boolean;

@@ -3,7 +3,7 @@
 -- (2024-01-31 13). The periods of a timestamptz column are those of the session's TimeZone. NULL means IS NULL.
 -- A value that does not fit the column's type is an error.
 CREATE OR REPLACE FUNCTION @schema@.frostline_partition_condition(p_schema text, p_table text, p_column text, p_value text)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v_type oid;
     v_name text;
