@@ -100,3 +100,48 @@ func TestAttachGivesBackThePartition(t *testing.T) {
 		})
 	}
 }
+
+// A range of partitions in one command: what was restored is printed also when one of them fails, and the exit code is that one's.
+func TestRestoreSeveral(t *testing.T) {
+	w := newWorld(t, "file://"+t.TempDir())
+	w.db.Exec(t, `CREATE TABLE q (id int, at date NOT NULL) PARTITION BY RANGE (at);
+		CREATE TABLE q_1 PARTITION OF q FOR VALUES FROM ('2024-01-01') TO ('2024-02-01'); CREATE TABLE q_2 PARTITION OF q FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+		CREATE TABLE q_3 PARTITION OF q FOR VALUES FROM ('2024-03-01') TO ('2024-04-01'); INSERT INTO q SELECT i, '2024-01-01'::date + i FROM generate_series(0, 90) i`)
+	for _, m := range []string{"2024-01", "2024-02", "2024-03"} {
+		w.run("archive", "--table", "q", "--partition-column", "at", "--partition-value", m, "--retire", "drop")
+	}
+	table := w.warehouse + "/public/q"
+	res := w.run("restore", "--source-path", table, "--from-partition", "2024-01", "--to-partition", "2024-02", "--attach")
+	if n := len(res["results"].([]any)); res["status"] != "success" || n != 2 || len(res["failed"].([]any)) != 0 {
+		t.Errorf("range: %v", res)
+	}
+	if n := w.db.One(t, `SELECT count(*) FROM q`); n != "60" {
+		t.Errorf("%s rows are attached, want 60", n)
+	}
+	// In the way of the first of these is a table that is not attached.
+	w.db.Exec(t, `CREATE TABLE q_3 ()`)
+	stdout, stderr, code := w.exec("restore", "--source-path", table, "--partitions", "2024-03,2024-02", "--attach")
+	if code != 8 || !strings.Contains(stdout, `"status":"partial"`) || !strings.Contains(stdout, `"failed":[{"partition":"at=2024-03"`) || !strings.Contains(stderr, "--replace-existing") {
+		t.Errorf("one in the way: exit code %d\n%s\n%s", code, stdout, stderr)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--source-path", table, "--partitions", "2023-01"}, 3, "at=2024-01, at=2024-02, at=2024-03"},
+		{[]string{"--source-path", table + "/at=2024-01", "--snapshot", "5", "--target-table", "s"}, 3, "no such snapshot"},
+		{[]string{"--source-path", table, "--attach"}, 2, "name one of its partitions"},
+		{[]string{"--source-path", table + "/at=2024-01", "--to", "staging", "--attach"}, 2, "--to staging"},
+		{[]string{"--source-path", table + "/at=2024-01", "--target-table", "s", "--into-table", "x"}, 2, "--to migrate"},
+		{[]string{"--source-path", table + "/at=2024-01", "--target-table", "s", "--on-conflict", "skip"}, 2, "--to migrate"},
+	} {
+		if _, stderr, code := w.exec("restore", c.args...); code != c.code || !strings.Contains(stderr, c.says) {
+			t.Errorf("%v: exit code %d, want %d\n%s", c.args, code, c.code, stderr)
+		}
+	}
+	w.run("restore", "--source-path", table+"/at=2024-03", "--to", "attach", "--replace-existing")
+	if n := w.db.One(t, `SELECT count(*) FROM q`); n != "91" {
+		t.Errorf("%s rows are attached, want 91", n)
+	}
+}
