@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -238,26 +239,60 @@ func (f *file) scan(ctx context.Context, store objstore.Store, names []string, m
 			fields = append(fields, ids[0])
 		}
 	}
-	var leaves []int
+	var leaves []int // that the library reads
+	old := map[int]*int96Column{}
 	order := make(map[int]int) // field → position in the batch, which is in the file's order
 	for i := range fr.Manifest.Fields {
 		for _, id := range fields {
-			if id == i {
+			switch leaf := fr.Manifest.Fields[i].ColIndex; {
+			case id != i:
+			case isInt96(fr.ParquetReader(), leaf):
+				old[id] = &int96Column{r: fr.ParquetReader(), leaf: leaf}
+			default:
 				order[id] = len(order)
 				leaves = appendLeaves(leaves, fr.Manifest.Fields[i])
 			}
 		}
 	}
+	checked := slices.Clone(leaves)
+	times := make([]*int96Column, len(names))
 	for i := range at {
-		if at[i] >= 0 {
-			at[i] = order[fields[at[i]]]
+		if at[i] < 0 {
+			continue
 		}
+		id := fields[at[i]]
+		if times[i] = old[id]; times[i] != nil {
+			at[i], checked = -1, append(checked, times[i].leaf)
+			continue
+		}
+		at[i] = order[id]
 	}
-	if len(leaves) == 0 { // only columns of folders
-		return f.blank(n, len(names), fn)
-	}
-	if err := o.checkPages(fr.ParquetReader(), leaves); err != nil {
+	if err := o.checkPages(fr.ParquetReader(), checked); err != nil {
 		return err
+	}
+	// INT96 columns go beside the others, for as many rows.
+	outer := fn
+	fn = func(row int64, columns []arrow.Array) error {
+		rows := 0
+		for _, c := range columns {
+			if c != nil {
+				rows = c.Len()
+			}
+		}
+		for i, c := range times {
+			if c == nil {
+				continue
+			}
+			a, err := c.next(rows)
+			if err != nil {
+				return cmp.Or(o.err, fmt.Errorf("%w: %w", ErrCorrupt, err))
+			}
+			columns[i] = a
+		}
+		return outer(row, columns)
+	}
+	if len(leaves) == 0 { // only columns of folders, and INT96
+		return f.blank(n, len(names), fn)
 	}
 	r, err := fr.GetRecordReader(ctx, leaves, nil)
 	if err != nil {
@@ -290,7 +325,7 @@ func (f *file) scan(ctx context.Context, store objstore.Store, names []string, m
 	return nil
 }
 
-// blank hands on rows of a file of which no column is wanted.
+// blank hands on NULLs for a file of which the library reads no column.
 func (f *file) blank(n int64, columns int, fn func(int64, []arrow.Array) error) error {
 	for row := int64(0); row < f.rows; row += n {
 		nulls := make([]arrow.Array, columns)

@@ -46,6 +46,8 @@ func bind(a arrow.Array, w want) (appender, error) {
 			}, nil
 		}
 		return bind(a.Storage(), w)
+	case int96s:
+		return timestamps(a.micros, true, w), nil
 	case *array.Dictionary:
 		values, err := bind(a.Dictionary(), w)
 		return func(dst []byte, i int) ([]byte, error) { return values(dst, a.GetValueIndex(i)) }, err
@@ -127,7 +129,8 @@ func bindTime(a arrow.Array, w want) (appender, error) {
 		unit := a.DataType().(*arrow.Time64Type).Unit
 		return times(func(i int) int64 { return int64(a.Value(i)) }, unit, w), nil
 	case *array.Timestamp:
-		return timestamps(a, w), nil
+		typ := a.DataType().(*arrow.TimestampType)
+		return timestamps(func(i int) (int64, error) { return micros(int64(a.Value(i)), typ.Unit) }, typ.TimeZone != "", w), nil
 	case *array.Duration:
 		unit := a.DataType().(*arrow.DurationType).Unit
 		return func(dst []byte, i int) ([]byte, error) {
@@ -276,11 +279,11 @@ func times(value func(int) int64, unit arrow.TimeUnit, w want) appender {
 	}
 }
 
-func timestamps(a *array.Timestamp, w want) appender {
-	typ := a.DataType().(*arrow.TimestampType)
-	zone := typ.TimeZone != "" && w.base != "timestamp" && w.base != "date"
+// timestamps takes microseconds since 1970; zone says that they are instants.
+func timestamps(value func(int) (int64, error), zone bool, w want) appender {
+	zone = zone && w.base != "timestamp" && w.base != "date"
 	return func(dst []byte, i int) ([]byte, error) {
-		us, err := micros(int64(a.Value(i)), typ.Unit)
+		us, err := value(i)
 		if err == nil && us <= math.MinInt64+unixMicros {
 			err = errTime
 		}
