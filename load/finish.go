@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -190,6 +191,9 @@ func (m *merger) statement(ctx context.Context) (sql [2]string, err error) {
 		}
 		var sets []string
 		for _, c := range p.columns {
+			if slices.Contains(t.PrimaryKey, c.target) { // is equal, and may be an identity that refuses UPDATE
+				continue
+			}
 			q := postgres.Quote(c.target)
 			sets = append(sets, q+" = EXCLUDED."+q)
 		}
@@ -197,7 +201,12 @@ func (m *merger) statement(ctx context.Context) (sql [2]string, err error) {
 		for i, k := range t.PrimaryKey {
 			keys[i] = postgres.Quote(k)
 		}
-		sql[1] += " ON CONFLICT (" + strings.Join(keys, ", ") + ") DO UPDATE SET " + strings.Join(sets, ", ")
+		sql[1] += " ON CONFLICT (" + strings.Join(keys, ", ") + ") DO "
+		if len(sets) == 0 {
+			sql[1] += "NOTHING"
+		} else {
+			sql[1] += "UPDATE SET " + strings.Join(sets, ", ")
+		}
 	}
 	return sql, nil
 }

@@ -3,7 +3,9 @@ package load
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // sridFlag in the type word of EWKB says that four bytes of SRID follow (PostGIS, liblwgeom.h.in: WKBSRIDFLAG).
@@ -26,4 +28,43 @@ func appendEWKB(dst, wkb []byte, srid int) ([]byte, error) {
 	head := order.AppendUint32([]byte{wkb[0]}, word|sridFlag)
 	head = order.AppendUint32(head, uint32(srid))
 	return hex.AppendEncode(hex.AppendEncode(dst, head), wkb[5:]), nil
+}
+
+// geoColumns reads GeoParquet's "geo" metadata (its specification 1.1): columns in WKB, with the EPSG code of their crs; a
+// column without one is in OGC:CRS84, longitude and latitude, which PostGIS calls 4326.
+func geoColumns(text string) map[string]int {
+	var meta struct {
+		Columns map[string]struct {
+			Encoding string          `json:"encoding"`
+			CRS      json.RawMessage `json:"crs"`
+		} `json:"columns"`
+	}
+	if json.Unmarshal([]byte(text), &meta) != nil {
+		return nil
+	}
+	m := map[string]int{}
+	for name, c := range meta.Columns {
+		if !strings.EqualFold(c.Encoding, "WKB") {
+			continue
+		}
+		var crs struct {
+			ID struct {
+				Authority string          `json:"authority"`
+				Code      json.RawMessage `json:"code"`
+			} `json:"id"`
+		}
+		switch {
+		case c.CRS == nil:
+			m[name] = 4326
+		case json.Unmarshal(c.CRS, &crs) == nil && crs.ID.Authority == "EPSG":
+			code := 0
+			fmt.Sscan(strings.Trim(string(crs.ID.Code), `"`), &code)
+			m[name] = code
+		case crs.ID.Authority == "OGC":
+			m[name] = 4326
+		default:
+			m[name] = 0
+		}
+	}
+	return m
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,7 +114,7 @@ func failsWith(t *testing.T, err, kind error, parts ...string) {
 func TestNewTableTypes(t *testing.T) {
 	l, pg := start(t)
 	person := arrow.StructOf(field("first name", arrow.BinaryTypes.String), field("age", arrow.PrimitiveTypes.Int32), field("score", arrow.PrimitiveTypes.Float64))
-	for _, c := range []struct {
+	cases := []struct {
 		name     string
 		dt       arrow.DataType
 		json     string // of the first row; the second is null
@@ -141,18 +142,33 @@ func TestNewTableTypes(t *testing.T) {
 		{"struct", person, `{"first name": "Ada \"L\"", "age": 36, "score": null}`, "jsonb", `{"age": 36, "score": null, "first name": "Ada \"L\""}`},
 		{"list of structs", arrow.ListOf(person), `[{"first name": "x", "age": 1, "score": 0.5}, null]`, "jsonb", `[{"age": 1, "score": 0.5, "first name": "x"}, null]`},
 		{"map", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int32), `[{"key": "a", "value": 1}, {"key": "b", "value": null}]`, "jsonb", `{"a": 1, "b": null}`},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			dir, name := t.TempDir(), `t "`+c.name+`"`
-			write(t, filepath.Join(dir, "part-0.parquet"), fieldsOf(field(`c "x"`, c.dt)), `[{"c \"x\"": `+c.json+`}, {"c \"x\"": null}]`)
-			for _, method := range []string{Copy, Insert} {
-				r := mustLoad(t, l, Request{Source: dir, Target: target(name + method), Method: method})
-				if r.Records != 2 || !r.Created || r.Mapping[0].TargetType != c.typ {
-					t.Errorf("%s: %d records, created %v, mapping %+v; want type %s", method, r.Records, r.Created, r.Mapping, c.typ)
+	}
+	dir := t.TempDir()
+	var fields []arrow.Field
+	first, second := "{", "{"
+	for i, c := range cases {
+		name := fmt.Sprintf(`c "%d"`, i)
+		fields = append(fields, field(name, c.dt))
+		comma := map[bool]string{true: ", "}[i > 0]
+		first += fmt.Sprintf("%s%q: %s", comma, name, c.json)
+		second += fmt.Sprintf("%s%q: null", comma, name)
+	}
+	write(t, filepath.Join(dir, "part-0.parquet"), fieldsOf(fields...), "["+first+"}, "+second+"}]")
+	for _, method := range []string{Copy, Insert} {
+		table := target(`t "` + method + `"`)
+		r := mustLoad(t, l, Request{Source: dir, Target: table, Method: method})
+		if r.Records != 2 || !r.Created {
+			t.Errorf("%s: %d records, created %v; want 2 and true", method, r.Records, r.Created)
+		}
+		for i, c := range cases {
+			t.Run(method+" "+c.name, func(t *testing.T) {
+				if r.Mapping[i].TargetType != c.typ {
+					t.Errorf("mapping %+v, want type %s", r.Mapping[i], c.typ)
 				}
-				sameRows(t, pg, "SELECT "+postgres.Quote(`c "x"`)+", pg_typeof("+postgres.Quote(`c "x"`)+") FROM "+target(name+method).String(), c.out+"|"+typeName(c.typ), pgtest.Null+"|"+typeName(c.typ))
-			}
-		})
+				column := postgres.Quote(fmt.Sprintf(`c "%d"`, i))
+				sameRows(t, pg, fmt.Sprintf("SELECT %s, pg_typeof(%[1]s) FROM %s", column, table), c.out+"|"+typeName(c.typ), pgtest.Null+"|"+typeName(c.typ))
+			})
+		}
 	}
 	nothingLeft(t, pg)
 }
