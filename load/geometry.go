@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -57,9 +58,7 @@ func geoColumns(text string) map[string]int {
 		case c.CRS == nil:
 			m[name] = 4326
 		case json.Unmarshal(c.CRS, &crs) == nil && crs.ID.Authority == "EPSG":
-			code := 0
-			fmt.Sscan(strings.Trim(string(crs.ID.Code), `"`), &code)
-			m[name] = code
+			m[name], _ = strconv.Atoi(strings.Trim(string(crs.ID.Code), `"`)) // 0 for a code that is none
 		case crs.ID.Authority == "OGC":
 			m[name] = 4326
 		default:

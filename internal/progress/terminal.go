@@ -94,7 +94,7 @@ func (p *bar) Add(rows, bytes int64) {
 		p.m.total = p.m.rows
 		p.b.ChangeMax64(p.m.rows)
 	}
-	p.b.Add64(rows)
+	_ = p.b.Add64(rows) // a bar that cannot be drawn is no reason to stop
 	if tell && p.m.bytes > 0 {
 		p.b.Describe(fmt.Sprintf("%-8s %.1f MB/s", p.m.step, p.m.rate()))
 	}
@@ -104,7 +104,7 @@ func (p *bar) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.b != nil {
-		p.b.Exit()
+		_ = p.b.Exit()
 		fmt.Fprintln(p.w)
 		p.b = nil
 	}
