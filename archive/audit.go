@@ -80,12 +80,14 @@ func (a *Archiver) audit(ctx context.Context, req Request, res Result, err error
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 	defer cancel()
 	au := a.newAudit(ctx, req, res, err)
-	line, jsonErr := json.Marshal(au)
-	if jsonErr == nil {
-		jsonErr = a.createOnce(ctx, auditKey(au), append(line, '\n'))
-	}
-	if jsonErr != nil {
-		a.Log.Warn("the audit line could not be written; the run is not affected", "run", au.RunID, "error", jsonErr)
+	if !errors.Is(err, objstore.ErrUnreachable) { // the run has said that already
+		line, err := json.Marshal(au)
+		if err == nil {
+			err = a.createOnce(ctx, auditKey(au), append(line, '\n'))
+		}
+		if err != nil {
+			a.Log.Warn("the audit line could not be written; the run is not affected", "run", au.RunID, "error", err)
+		}
 	}
 	if a.AuditTable.Table != "" {
 		if err := a.DB.WriteAudit(ctx, a.AuditTable, au.columns()); err != nil {
