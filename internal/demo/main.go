@@ -52,6 +52,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // whoever stops reading, the demo goes on to its end and cleans up
 	d := &demo{ctx: ctx, bin: *bin}
 	err := d.run(*rows)
 	if err == nil && *keep {
