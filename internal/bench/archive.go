@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -69,7 +71,13 @@ type side struct {
 	runs       []process
 }
 
-func (s *side) seconds() float64 { return of(s.runs, func(p process) float64 { return p.seconds }) }
+// seconds is 0 where the side did not run.
+func (s *side) seconds() float64 {
+	if len(s.runs) == 0 {
+		return 0
+	}
+	return of(s.runs, func(p process) float64 { return p.seconds })
+}
 
 // archiveRounds lets COPY and the kinds of archiving take turns.
 func (b *bench) archiveRounds() error {
@@ -101,8 +109,12 @@ func (b *bench) archiveRounds() error {
 			return b.archiveOnce(fmt.Sprintf("%s/round-%d", s3, round))
 		}},
 	}
+	chosen, err := b.choose(sides)
+	if err != nil {
+		return err
+	}
 	for round := range b.runs {
-		for _, s := range sides {
+		for _, s := range chosen {
 			note("round %d of %d, %s", round+1, b.runs, s.name)
 			runtime.GC()
 			p, err := s.run(round)
@@ -115,18 +127,46 @@ func (b *bench) archiveRounds() error {
 	peer := sides[0].seconds()
 	b.copySeconds = peer
 	r := &b.report
-	for _, s := range sides[1:] {
-		r.add(s.name, s.what, copyBinary, "s", s.seconds(), peer)
+	for _, s := range chosen {
+		if s != sides[0] {
+			r.add(s.name, s.what, copyBinary, "s", s.seconds(), peer)
+		}
 	}
-	ours := sides[3].runs
-	r.Files = ours[0].result.Files
-	r.add("archive_copy", "  of archive: copy", copyBinary, "s", of(ours, func(p process) float64 { return p.step("copy") }), peer)
-	r.add("archive_verify", "  of archive: verify, behind the copy", copyBinary, "s", of(ours, func(p process) float64 { return p.step("verify") }), peer)
-	r.add("archive_cpu", "  of archive: CPU time", "", "s", of(ours, func(p process) float64 { return p.cpu }), 0)
-	for _, s := range sides[3:] {
-		r.add(s.name+"_rss", "peak memory: "+s.what, "256 MiB", "bytes", of(s.runs, func(p process) float64 { return float64(p.rss) }), 256<<20)
+	if ours := sides[3].runs; len(ours) > 0 {
+		r.Files = ours[0].result.Files
+		r.add("archive_copy", "  of archive: copy", copyBinary, "s", of(ours, func(p process) float64 { return p.step("copy") }), peer)
+		r.add("archive_verify", "  of archive: verify, behind the copy", copyBinary, "s", of(ours, func(p process) float64 { return p.step("verify") }), peer)
+		r.add("archive_cpu", "  of archive: CPU time", "", "s", of(ours, func(p process) float64 { return p.cpu }), 0)
+	}
+	for _, s := range chosen {
+		if s.runs[0].rss > 0 {
+			r.add(s.name+"_rss", "peak memory: "+s.what, "256 MiB", "bytes", of(s.runs, func(p process) float64 { return float64(p.rss) }), 256<<20)
+		}
+	}
+	if b.only != "" {
+		return nil
 	}
 	return b.archivedBytes(sides[3:6])
+}
+
+// choose is the sides that -only names, or all.
+func (b *bench) choose(sides []*side) ([]*side, error) {
+	if b.only == "" {
+		return sides, nil
+	}
+	var chosen []*side
+	for _, name := range strings.Split(b.only, ",") {
+		i := slices.IndexFunc(sides, func(s *side) bool { return s.name == name })
+		if i < 0 {
+			var names []string
+			for _, s := range sides {
+				names = append(names, s.name)
+			}
+			return nil, fmt.Errorf("-only: there is no side %q; there are %s", name, strings.Join(names, ", "))
+		}
+		chosen = append(chosen, sides[i])
+	}
+	return chosen, nil
 }
 
 // archivedBytes compares the files with DuckDB's of the same rows.

@@ -30,6 +30,7 @@ type bench struct {
 	rows  int64
 	scale float64 // of TPC-H
 	runs  int
+	only  string // sides of -archive, by comma; "" all, and the rest
 	pg    *pgserver.Server
 	db    *postgres.DB
 	env   []string // of the commands, for S3
@@ -46,15 +47,19 @@ func main() {
 	bin := flag.String("bin", "bin", "folder of archive, restore and queryd")
 	rows := flag.Int64("rows", 1_000_000, "rows of the partition")
 	runs := flag.Int("runs", 5, "runs of each measurement")
-	only := flag.Bool("archive", false, "measure archive alone, on lineitem of TPC-H")
+	archiving := flag.Bool("archive", false, "measure archive alone, on lineitem of TPC-H")
 	scale := flag.Float64("scale", 1.0/6, "scale factor of lineitem, with -archive; 1/6 is a million rows")
+	only := flag.String("only", "", "comma list of the sides to measure, with -archive: copy,archive,archive_s3; all, and the limited rate and wide values, without it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b := &bench{ctx: ctx, bin: *bin, rows: *rows, scale: *scale, runs: *runs}
+	b := &bench{ctx: ctx, bin: *bin, rows: *rows, scale: *scale, runs: *runs, only: *only}
 	steps := []func() error{b.start, b.fill, b.archive, b.restore, b.query}
-	if *only {
-		steps = []func() error{b.start, b.fillTPCH, b.archiveRounds, b.archiveRate, b.wideCells}
+	if *archiving {
+		steps = []func() error{b.start, b.fillTPCH, b.archiveRounds}
+		if *only == "" {
+			steps = append(steps, b.archiveRate, b.wideCells)
+		}
 	}
 	if err := errors.Join(b.run(steps), b.close()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
