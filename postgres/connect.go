@@ -3,6 +3,7 @@ package postgres
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -134,6 +135,9 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 		if c.Token == nil {
 			return nil, errors.New("connect: IAM authentication is asked for without a source of tokens")
 		}
+		if err := onlyTLS(cc); err != nil {
+			return nil, err
+		}
 		pc.BeforeConnect = func(ctx context.Context, cc *pgx.ConnConfig) error {
 			token, err := c.Token(ctx, hostPort(cc), cc.User)
 			if err != nil {
@@ -144,6 +148,25 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 		}
 	}
 	return pc, nil
+}
+
+// onlyTLS takes from cc the ways to connect in clear text, in which a token could be read: all but those on this machine.
+func onlyTLS(cc *pgx.ConnConfig) error {
+	inClear := func(host string, c *tls.Config) bool {
+		ip := net.ParseIP(host)
+		return c == nil && !strings.HasPrefix(host, "/") && host != "localhost" && (ip == nil || !ip.IsLoopback())
+	}
+	cc.Fallbacks = slices.DeleteFunc(cc.Fallbacks, func(f *pgconn.FallbackConfig) bool { return inClear(f.Host, f.TLSConfig) })
+	if !inClear(cc.Host, cc.TLSConfig) {
+		return nil
+	}
+	if len(cc.Fallbacks) == 0 {
+		return fmt.Errorf("connect to %s: IAM authentication needs TLS, which sslmode turns off; nothing was sent; set sslmode=verify-full or require: %w",
+			hostPort(cc), ErrBadValue)
+	}
+	first := cc.Fallbacks[0]
+	cc.Host, cc.Port, cc.TLSConfig, cc.Fallbacks = first.Host, first.Port, first.TLSConfig, cc.Fallbacks[1:]
+	return nil
 }
 
 // parseReason is the fixed part of the parser's message, without what it quotes.

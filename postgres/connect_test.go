@@ -92,6 +92,37 @@ func TestIAMToken(t *testing.T) {
 	mustContain(t, err, "IAM token for 127.0.0.1:", "no credentials")
 }
 
+// A token is never sent in clear text over a network.
+func TestIAMWantsTLS(t *testing.T) {
+	token := func(context.Context, string, string) (string, error) { return "secret-token", nil }
+	for _, tt := range []struct {
+		dsn  string
+		ways int // 0: refused
+	}{
+		{"host=db.example dbname=d user=u sslmode=prefer", 1},
+		{"host=db.example dbname=d user=u sslmode=allow", 1},
+		{"host=db.example dbname=d user=u sslmode=verify-full", 1},
+		{"host=db.example dbname=d user=u sslmode=disable", 0},
+		{"host=127.0.0.1 dbname=d user=u sslmode=disable", 1},
+		{"host=a.example,127.0.0.1 dbname=d user=u sslmode=disable", 1},
+	} {
+		pc, err := poolConfig(Config{DSN: tt.dsn, IAM: true, Token: token})
+		if tt.ways == 0 {
+			if !errors.Is(err, ErrBadValue) {
+				t.Errorf("%s: %v", tt.dsn, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tt.dsn, err)
+			continue
+		}
+		if cc := pc.ConnConfig; 1+len(cc.Fallbacks) != tt.ways || cc.TLSConfig == nil && cc.Host != "127.0.0.1" {
+			t.Errorf("%s: %d ways, the first to %s with TLS %v", tt.dsn, 1+len(cc.Fallbacks), cc.Host, cc.TLSConfig != nil)
+		}
+	}
+}
+
 // pooler stands in front of the server as PgBouncer does: it refuses startup parameters that it does not track.
 func pooler(t *testing.T, backend string) string {
 	t.Helper()

@@ -106,8 +106,8 @@ var rules = []rule{
 		return ""
 	},
 	only("github.com/jackc/pgx/v5", "pgx is imported in postgres/ alone", "postgres", "internal/pgserver", "internal/pgtest"),
-	only("github.com/aws/aws-sdk-go-v2", "the AWS SDK is imported in objstore/ and in iceberg/'s Glue catalog", "objstore"),
-	only("github.com/aws/smithy-go", "the AWS SDK is imported in objstore/ and in iceberg/'s Glue catalog", "objstore"),
+	only("github.com/aws/aws-sdk-go-v2", "the AWS SDK is imported in objstore/ and internal/rdsauth", "objstore", "internal/rdsauth"),
+	only("github.com/aws/smithy-go", "the AWS SDK is imported in objstore/ and internal/rdsauth", "objstore"),
 	only("github.com/labstack/echo/v4", "echo is imported in rest/ alone", "rest"),
 	only("github.com/apache/iceberg-go", "Apache iceberg-go is imported in iceberg/ alone", "iceberg"),
 	only("database/sql", "database/sql is banned, so that the package sql never collides"),

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"frostline/iceberg"
+	"frostline/internal/rdsauth"
 	"frostline/objstore"
 	"frostline/parquetio"
 	"frostline/pgcopy"
@@ -120,14 +121,15 @@ func (w Warehouse) Open(ctx context.Context) (objstore.Store, error) {
 	return objstore.Open(ctx, loc, objstore.Options{Region: w.Region})
 }
 
-// Server are the flags that say which PostgreSQL server. The password comes from AURORA_PASSWORD, PGPASSWORD or
-// ~/.pgpass, never from a flag, which every user of the machine could read.
+// Server are the flags that say which PostgreSQL server. The password comes from AURORA_PASSWORD, PGPASSWORD,
+// ~/.pgpass or IAM, never from a flag, which every user of the machine could read.
 type Server struct {
 	DSN      string `name:"dsn" help:"libpq URL or key=value string, instead of the AURORA_ variables." env:"DATABASE_URL" placeholder:"URL"`
 	Host     string `help:"PostgreSQL or Aurora host." env:"AURORA_HOST"`
 	Port     string `help:"Port." env:"AURORA_PORT" default:"5432"`
 	Database string `help:"Database." env:"AURORA_DATABASE"`
 	User     string `help:"User." env:"AURORA_USER"`
+	IAM      bool   `name:"iam" help:"Sign in by an RDS IAM token of the AWS credentials, over TLS, instead of a password." env:"AURORA_IAM"`
 }
 
 // Open connects.
@@ -136,7 +138,7 @@ func (s Server) Open(ctx context.Context, application string) (*postgres.DB, err
 	if err != nil {
 		return nil, err
 	}
-	return postgres.Open(ctx, postgres.Config{DSN: dsn, Application: application})
+	return postgres.Open(ctx, postgres.Config{DSN: dsn, Application: application, IAM: s.IAM, Token: rdsauth.Token})
 }
 
 func (s Server) dsn() (string, error) {
