@@ -5,13 +5,14 @@ import (
 	"sync"
 
 	"frostline/coltype"
+	"frostline/internal/lru"
 	"frostline/objstore"
 	"frostline/parquetio"
 )
 
 // footerCache keeps decoded footers and page indexes of data files by location. Data files never
 // change, so nothing in it grows stale.
-type footerCache = lru[footerKey, *parquetio.File]
+type footerCache = lru.Cache[footerKey, *parquetio.File]
 
 type footerKey struct {
 	location string
@@ -37,14 +38,14 @@ func (e *Engine) openFile(ctx context.Context, location string, size int64, colu
 	}
 	src := object{store: e.store, key: key, size: size}
 	k := footerKey{location, size}
-	if f, ok := e.footers.get(k); ok {
+	if f, ok := e.footers.Get(k); ok {
 		return f.With(src, st), nil
 	}
 	f, err := parquetio.Open(ctx, src, parquetio.ReadOptions{Stats: st})
 	if err != nil {
 		return nil, unreadable(location, err)
 	}
-	e.footers.put(k, f, footerWeight(k, f, columns))
+	e.footers.Put(k, f, footerWeight(k, f, columns))
 	return f, nil
 }
 

@@ -25,6 +25,7 @@ import (
 
 	"frostline/coltype"
 	"frostline/iceberg"
+	"frostline/internal/lru"
 	"frostline/objstore"
 	"frostline/parquetio"
 )
@@ -83,8 +84,8 @@ func New(catalog *iceberg.Catalog, store objstore.Store, o Options) *Engine {
 		store:   store,
 		opt:     o,
 		slots:   make(chan struct{}, o.Queries),
-		footers: newLRU[footerKey, *parquetio.File](o.CacheFiles, o.CacheBytes),
-		blooms:  newLRU[bloomKey, parquetio.Filter](math.MaxInt, o.BloomBytes),
+		footers: lru.New[footerKey, *parquetio.File](o.CacheFiles, o.CacheBytes),
+		blooms:  lru.New[bloomKey, parquetio.Filter](math.MaxInt, o.BloomBytes),
 		schemas: newSchemaCache(),
 	}
 }

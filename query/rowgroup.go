@@ -6,6 +6,7 @@ import (
 
 	"frostline/coltype"
 	"frostline/iceberg"
+	"frostline/internal/lru"
 	"frostline/parquetio"
 	"frostline/predicate"
 )
@@ -90,7 +91,7 @@ func (s *scan) byBloomFilter(f *parquetio.File, rg int, filters map[bloomChunk]p
 }
 
 // bloomCache keeps Bloom filters of data files.
-type bloomCache = lru[bloomKey, parquetio.Filter]
+type bloomCache = lru.Cache[bloomKey, parquetio.Filter]
 
 // bloomChunk is a column of a row group.
 type bloomChunk struct{ rg, field int }
@@ -117,7 +118,7 @@ func (e *Engine) bloomFilters(ctx context.Context, f *parquetio.File, pf iceberg
 	}
 	for _, a := range asks {
 		k := key(a)
-		if filter, ok := e.blooms.get(k); ok {
+		if filter, ok := e.blooms.Get(k); ok {
 			out[k.bloomChunk] = filter
 		} else {
 			missing = append(missing, a)
@@ -130,7 +131,7 @@ func (e *Engine) bloomFilters(ctx context.Context, f *parquetio.File, pf iceberg
 	for i, a := range missing {
 		k := key(a)
 		out[k.bloomChunk] = read[i]
-		e.blooms.put(k, read[i], int64(read[i].Bytes())+bloomWeight)
+		e.blooms.Put(k, read[i], int64(read[i].Bytes())+bloomWeight)
 	}
 	return out, nil
 }
