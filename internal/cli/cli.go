@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/alecthomas/kong"
 
 	"frostline/iceberg"
@@ -200,9 +201,35 @@ func Parse(flags any, name, description string, args []string, stdout io.Writer)
 		return nil, true, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("%s: %w: %w", name, ErrUsage, err)
+		return nil, false, fmt.Errorf("%s: %w: %w%s", name, ErrUsage, err, meant(err, parser.Model))
 	}
 	return k, false, nil
+}
+
+// meant names the commands after an argument that is none of them: kong does so for flags only where one command is the default.
+func meant(err error, app *kong.Application) string {
+	arg, ok := strings.CutPrefix(err.Error(), "unexpected argument ")
+	if !ok || len(arg) > 64 {
+		return ""
+	}
+	var names []string
+	best, least := "", 1+len(arg)/3
+	for _, c := range app.Children {
+		if c.Hidden {
+			continue
+		}
+		names = append(names, c.Name)
+		if d := levenshtein.ComputeDistance(strings.ToLower(arg), c.Name); d < least {
+			best, least = c.Name, d
+		}
+	}
+	switch {
+	case best != "":
+		return fmt.Sprintf("; did you mean %q?", best)
+	case len(names) > 0:
+		return "; the commands are " + strings.Join(names, ", ")
+	}
+	return ""
 }
 
 // PrintJSON writes v as one JSON object on a line.
