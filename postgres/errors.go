@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -17,14 +18,32 @@ import (
 type serverError struct{ *pgconn.PgError }
 
 func (e *serverError) Error() string {
-	s := e.Message
+	s := brief(e.Message)
 	if e.Detail != "" {
-		s += "; " + strings.TrimSuffix(e.Detail, ".")
+		s += "; " + brief(strings.TrimSuffix(e.Detail, "."))
 	}
 	if e.Hint != "" {
-		s += "; hint: " + strings.TrimSuffix(e.Hint, ".")
+		s += "; hint: " + brief(strings.TrimSuffix(e.Hint, "."))
 	}
 	return s + " (SQLSTATE " + e.Code + ")"
+}
+
+// maxSaid is how much of one text of the server's is printed: it can quote a value of any length.
+const maxSaid = 1000
+
+// brief cuts a long text in its middle: the end often says what was wrong.
+func brief(s string) string {
+	if len(s) <= maxSaid {
+		return s
+	}
+	head, tail := maxSaid*3/4, len(s)-maxSaid/4
+	for head > 0 && !utf8.RuneStart(s[head]) {
+		head--
+	}
+	for tail < len(s) && !utf8.RuneStart(s[tail]) {
+		tail++
+	}
+	return fmt.Sprintf("%s … (%d bytes left out) … %s", s[:head], tail-head, s[tail:])
 }
 
 func (e *serverError) Unwrap() error { return e.PgError }
