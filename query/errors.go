@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"frostline/iceberg"
 	"frostline/objstore"
@@ -24,18 +25,22 @@ const (
 	Timeout     Code = "timeout"
 	Canceled    Code = "canceled" // by the caller
 	TooLarge    Code = "result_too_large"
+	TooMuch     Code = "scan_too_large" // the query would read more bytes or rows than one may
+	Busy        Code = "busy"           // the queue is full or memory is short: ask again after RetryAfter
 	Internal    Code = "internal"
 )
 
 // Error is every error of an Engine.
 type Error struct {
 	Code   Code
-	Reason string // of a BadRequest: "syntax", "unknown_column", "type_mismatch" … as predicate.Error, "bad_limit", "ambiguous_partition" …
+	Reason string // of a BadRequest: "syntax", "unknown_column", "type_mismatch" … as predicate.Error, "bad_limit", "ambiguous_partition" …; of a NotFound "unknown_snapshot" or ""
 	Field  string // the request's field, "" without
 	Pos    int    // 1-based position in the field's text, 0 without
 	Msg    string
 	Hint   string // what to do, "" without
 	Err    error  // the cause, nil without
+
+	RetryAfter time.Duration // of Busy
 }
 
 // Error is the message with the cause and the hint.

@@ -21,9 +21,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow"
-
-	"frostline/coltype"
 	"frostline/iceberg"
 	"frostline/internal/lru"
 	"frostline/objstore"
@@ -40,6 +37,12 @@ type Options struct {
 	CacheFiles     int           // footers kept; default 4096
 	CacheBytes     int64         // estimated memory of the kept footers; default 128 MiB
 	BloomBytes     int64         // kept Bloom filters; default 64 MiB
+	Queue          int           // queries that may wait for one of Queries; more are refused as Busy; default 256, below 0 none
+	MemoryBytes    int64         // of all queries at once, beside the caches: rows, sort keys, groups, units being read; default 512 MiB
+	QueryBytes     int64         // the same of one query; default half of MemoryBytes
+	MaxScanBytes   int64         // bytes of data files that one query may read; 0 is no bound
+	MaxScanRows    int64         // rows that one query may look at; 0 is no bound
+	PricePerTB     float64       // USD for 10^12 bytes read; 0 is 5.0, below 0 free
 }
 
 // Engine answers queries over one warehouse.
@@ -88,81 +91,6 @@ func New(catalog *iceberg.Catalog, store objstore.Store, o Options) *Engine {
 		blooms:  lru.New[bloomKey, parquetio.Filter](math.MaxInt, o.BloomBytes),
 		schemas: newSchemaCache(),
 	}
-}
-
-// Count says whether the total is wanted.
-type Count uint8
-
-// CountExact counts every matching row. CountNone stops once the page is full.
-const (
-	CountExact Count = iota
-	CountNone
-)
-
-// Request is one query.
-type Request struct {
-	Path       string         // an archive path or a table's location: "s3://bucket/prefix/schema/table[/column=value]"
-	Columns    []string       // PostgreSQL's names, in the order wanted; empty is all
-	Filters    map[string]any // as predicate.FromFilters takes them
-	Expression string         // as predicate.Parse takes it; "" is true
-	Limit      int64          // rows to return, 0 to only count
-	Offset     int64          // matching rows before the page
-	Count      Count
-	NoPrune    bool // read and evaluate everything: the oracle of pruning in tests and benchmarks
-}
-
-// Result is the answer. The caller releases it.
-type Result struct {
-	Path     string           // the absolute location that was queried
-	Columns  []coltype.Column // of every batch, in the order asked
-	Batches  []arrow.RecordBatch
-	Rows     int64 // in Batches
-	Matched  int64 // rows for which the filter is true; valid when Counted
-	Counted  bool  // false when the query stopped before it had seen everything
-	Scanned  int64 // rows whose values were looked at: evaluated by the filter, or returned without that
-	Snapshot int64 // the Iceberg snapshot that was read, 0 for a table that never had one
-	Pruning  Pruning
-	Warnings []string // columns that are NULL in a partition where they had another type
-	Elapsed  time.Duration
-}
-
-// Exact is the side column of batch b (map<string,string>, column name → exact text), or nil.
-func (r *Result) Exact(b arrow.RecordBatch) arrow.Array {
-	if int(b.NumCols()) > len(r.Columns) {
-		return b.Column(len(r.Columns))
-	}
-	return nil
-}
-
-// Release gives the batches back.
-func (r *Result) Release() {
-	for _, b := range r.Batches {
-		b.Release()
-	}
-	r.Batches = nil
-}
-
-// Level counts the parts of one level and those of them that were not read: proven to hold no
-// matching row, proven to match wholly where only their number was needed, or not reached.
-type Level struct {
-	Total   int64 `json:"total"`
-	Skipped int64 `json:"skipped"`
-}
-
-// Pruning is what was skipped and what reading cost.
-type Pruning struct {
-	Partitions Level `json:"partitions"` // of the path asked for; read is: one of its files was opened
-	Files      Level `json:"files"`      // of all those partitions; read is: opened, the footer at least
-	RowGroups  Level `json:"rowGroups"`  // of the opened files; read is: data pages were read
-	// BloomSkipped are the row groups among RowGroups.Skipped that statistics alone would have kept:
-	// Bloom filters have shown that they hold no matching row.
-	BloomSkipped int64 `json:"bloomSkipped"`
-	// Pages are the data pages of the filter's columns in the row groups that statistics could not
-	// decide; read is: decoded to evaluate the filter.
-	Pages     Level `json:"pages"`
-	PagesRead int64 `json:"pagesRead"` // data pages decoded, of the filter's and of the returned columns
-	BytesRead int64 `json:"bytesRead"` // asked of the store for data files, footers included
-	Requests  int64 `json:"requests"`  // reads asked of the store for data files
 }
 
 // Query answers r.
