@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -110,9 +109,8 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 	cc := pc.ConnConfig
 	cc.DefaultQueryExecMode = pgx.QueryExecModeExec // a cached generic plan cannot prune partitions
 	cc.StatementCacheCapacity, cc.DescriptionCacheCapacity = 0, 0
-	// A COPY arrives in many small messages; larger reads save a third of the system calls.
 	cc.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
-		return pgproto3.NewFrontend(bufio.NewReaderSize(r, 256<<10), w)
+		return pgproto3.NewFrontend(newMessages(r), w)
 	}
 	if cc.RuntimeParams == nil {
 		cc.RuntimeParams = map[string]string{}

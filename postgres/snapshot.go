@@ -119,8 +119,8 @@ func (s *Snapshot) Close() {
 }
 
 // CopyOut streams COPY (query) TO STDOUT (FORMAT binary) in that snapshot, on a connection of its own where Parallel, and
-// returns the rows sent, also when err is not nil. Each Write gets whole messages of the server: the first holds the header
-// and the first row, the last the trailer.
+// returns the rows sent; when err is not nil, those that had begun. Each Write gets what the driver gives, at most 64 KiB: a
+// short row whole, with the header before the first, or a piece of a long one.
 func (s *Snapshot) CopyOut(ctx context.Context, query string, w io.Writer) (int64, error) {
 	const op = "copy out"
 	if !s.Parallel {
