@@ -16,6 +16,7 @@ type Hasher struct {
 
 	changed []column // those whose bytes may not be hashed as they are, ascending
 	scratch []byte
+	pieces  *xxh3.Hasher // of a tuple given in pieces, nil before the first
 }
 
 // column is an array column, a float column, or both.
@@ -52,9 +53,12 @@ func NewHasher(cols []coltype.Column) *Hasher {
 // not panics with an index out of range at the worst and is the caller's fault.
 func (h *Hasher) Tuple(fields []byte) {
 	if len(h.changed) > 0 {
-		fields = h.normalise(fields)
+		fields = h.normalise(fields, h.changed)
 	}
-	sum := xxh3.Hash128(fields)
+	h.add(xxh3.Hash128(fields))
+}
+
+func (h *Hasher) add(sum xxh3.Uint128) {
 	var carry uint64
 	h.Digest.Lo, carry = bits.Add64(h.Digest.Lo, sum.Lo, 0)
 	h.Digest.Hi, _ = bits.Add64(h.Digest.Hi, sum.Hi, carry)
@@ -64,12 +68,12 @@ func (h *Hasher) Tuple(fields []byte) {
 // arrayHead is the shortest array value: int32 dimensions, int32 null flag, uint32 element OID.
 const arrayHead = 12
 
-// normalise is the tuple as it is hashed: itself, or a copy in the scratch buffer without what is not
-// hashed of its arrays, and with one NaN.
-func (h *Hasher) normalise(fields []byte) []byte {
+// normalise is the fields as they are hashed: themselves, or a copy in the scratch buffer without what is not
+// hashed of the arrays, and with one NaN.
+func (h *Hasher) normalise(fields []byte, changed []column) []byte {
 	out := h.scratch[:0]
 	pos, kept, index := 0, 0, 0 // fields[kept:pos] is not copied yet
-	for _, c := range h.changed {
+	for _, c := range changed {
 		for ; index < c.index; index++ {
 			pos = next(fields, pos)
 		}
