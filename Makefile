@@ -1,7 +1,7 @@
 # make demo   the whole story on this machine, in under a minute
 # make test   all tests, on real servers, with the race detector
 # make test-matrix   what talks to PostgreSQL, on every major version
-.PHONY: build demo test test-matrix lint interop bench bench-archive clean
+.PHONY: build demo test test-matrix lint interop bench bench-archive bench-query clean
 
 GO ?= go
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
@@ -45,6 +45,11 @@ SCALE ?= 0.1667
 bench-archive: build
 	scripts/need postgresql gcc
 	@$(GO) run ./internal/bench -bin bin -archive -scale $(SCALE) $(BENCH)
+
+# The rows stay in .cache for the next run; `make bench-query SCALE=1 BENCH='-only ours -match point_key'`
+bench-query: build
+	scripts/need postgresql gcc
+	@$(GO) run ./internal/bench -bin bin -query -scale $(SCALE) -data .cache/bench-query-$(SCALE) $(BENCH)
 
 clean:
 	rm -rf bin .cache

@@ -1,6 +1,6 @@
 // Command bench measures the commands against what a user has otherwise, in one run on one machine: archive against
 // COPY TO, restore against COPY FROM, queryd against DuckDB on the same files, and the files' size against DuckDB's.
-// With -archive it measures archive alone, in all its kinds, on the rows of TPC-H.
+// With -archive it measures archive alone, in all its kinds, on the rows of TPC-H; with -query the twelve queries.
 //
 // It prints a table and, as its last line, one JSON object of the same figures. Every figure is the median of several
 // runs; archive, restore and COPY take turns, DuckDB runs before queryd. No time makes it fail; an answer that differs
@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"syscall"
 
 	"frostline/internal/pgserver"
@@ -41,6 +42,10 @@ type bench struct {
 	report    report
 
 	copySeconds float64 // of COPY binary, median
+
+	data  string // folder that keeps the rows of -query between runs, "" none
+	match string // the queries of -query, by comma; "" all
+	duck  *duck
 }
 
 func main() {
@@ -49,11 +54,15 @@ func main() {
 	runs := flag.Int("runs", 5, "runs of each measurement")
 	archiving := flag.Bool("archive", false, "measure archive alone, on lineitem of TPC-H")
 	scale := flag.Float64("scale", 1.0/6, "scale factor of lineitem, with -archive; 1/6 is a million rows")
-	only := flag.String("only", "", "comma list of the sides to measure, with -archive: copy,archive,archive_s3; all, and the limited rate and wide values, without it")
+	only := flag.String("only", "", "comma list of the sides to measure, with -archive: copy,archive,archive_s3; all, and the limited rate and wide values, without it; with -query the layouts: ours,duckdb")
+	querying := flag.Bool("query", false, "measure the twelve queries alone, on lineitem of TPC-H with two columns more")
+	data := flag.String("data", "", "folder that keeps the files of -query, which a later run takes; a temporary one without it")
+	match := flag.String("match", "", "comma list of the queries to measure, with -query: point_key,count_like; all without it")
+	profile := flag.String("cpuprofile", "", "file for a CPU profile of this process, with -query")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b := &bench{ctx: ctx, bin: *bin, rows: *rows, scale: *scale, runs: *runs, only: *only}
+	b := &bench{ctx: ctx, bin: *bin, rows: *rows, scale: *scale, runs: *runs, only: *only, data: *data, match: *match}
 	steps := []func() error{b.start, b.fill, b.archive, b.restore, b.query}
 	if *archiving {
 		steps = []func() error{b.start, b.fillTPCH, b.archiveRounds}
@@ -61,11 +70,18 @@ func main() {
 			steps = append(steps, b.archiveRate, b.wideCells)
 		}
 	}
+	if *querying {
+		steps = []func() error{b.startTwelve, profiled(*profile, b.twelveQueries)}
+	}
 	if err := errors.Join(b.run(steps), b.close()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
-	b.report.print(os.Stdout)
+	if *querying {
+		b.report.printTwelve(os.Stdout)
+	} else {
+		b.report.print(os.Stdout)
+	}
 	if err := json.NewEncoder(os.Stdout).Encode(b.report); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -76,11 +92,13 @@ func (b *bench) run(steps []func() error) error {
 	if b.rows < 1000 || b.runs < 1 || b.scale < 0.001 {
 		return errors.New("-rows must be at least 1000, -runs at least 1 and -scale at least 0.001")
 	}
+	b.report.Runs, b.report.Cores, b.report.Go = b.runs, runtime.GOMAXPROCS(0), runtime.Version()
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
 		}
 	}
+	b.report.Rows = b.rows
 	return nil
 }
 
@@ -88,6 +106,10 @@ func (b *bench) start() (err error) {
 	if b.dir, err = os.MkdirTemp("", "frostline-bench-"); err != nil {
 		return err
 	}
+	return b.startServer()
+}
+
+func (b *bench) startServer() (err error) {
 	b.pg, err = pgserver.Start(b.ctx, pgserver.Options{Settings: map[string]string{
 		"shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "1h", "autovacuum": "off",
 	}})
@@ -97,27 +119,55 @@ func (b *bench) start() (err error) {
 	if b.db, err = postgres.Open(b.ctx, postgres.Config{DSN: b.pg.DSN("postgres"), Application: "frostline bench"}); err != nil {
 		return err
 	}
-	b.report = report{
-		Rows: b.rows, Runs: b.runs, Cores: runtime.GOMAXPROCS(0), Go: runtime.Version(), PostgreSQL: b.db.ServerVersion(),
-	}
+	b.report.PostgreSQL = b.db.ServerVersion()
 	return nil
 }
 
 // location is the folder of a fresh warehouse.
 func (b *bench) location(name string) string { return "file://" + filepath.Join(b.dir, name) }
 
-func (b *bench) close() error {
+// stopServer ends the server and forgets it.
+func (b *bench) stopServer() error {
 	if b.db != nil {
 		b.db.Close()
+		b.db = nil
 	}
-	var err error
-	if b.pg != nil {
-		err = b.pg.Stop()
+	if b.pg == nil {
+		return nil
 	}
-	if b.dir != "" {
+	err := b.pg.Stop()
+	b.pg = nil
+	return err
+}
+
+func (b *bench) close() error {
+	if b.duck != nil {
+		b.duck.stop()
+	}
+	err := b.stopServer()
+	if b.dir != "" && b.data == "" {
 		err = errors.Join(err, os.RemoveAll(b.dir))
 	}
 	return err
+}
+
+// profiled writes a CPU profile of a step.
+func profiled(path string, step func() error) func() error {
+	if path == "" {
+		return step
+	}
+	return func() error {
+		f, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		err = step()
+		pprof.StopCPUProfile()
+		return errors.Join(err, f.Close())
+	}
 }
 
 func note(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }

@@ -107,7 +107,9 @@ type report struct {
 	DuckDB     string `json:"duckdb"`
 	Stream     int64  `json:"stream_bytes"` // of COPY binary
 	Files      int    `json:"files"`
-	Lines      []line `json:"lines"`
+	Lines      []line `json:"lines,omitempty"`
+
+	Queries []*figures `json:"queries,omitempty"` // with -query
 }
 
 func (r *report) add(name, what, peer, unit string, ours, their float64) {

@@ -171,8 +171,11 @@ func (b *bench) serve() (url string, stop func(), err error) {
 }
 
 // files are the paths of the data files. The warehouse has one archive run, so all its Parquet files are the table's.
-func (b *bench) files() (files []string, err error) {
-	root := strings.TrimPrefix(b.warehouse, "file://")
+func (b *bench) files() ([]string, error) {
+	return filesUnder(strings.TrimPrefix(b.warehouse, "file://"))
+}
+
+func filesUnder(root string) (files []string, err error) {
 	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".parquet") {
 			files = append(files, path)

@@ -1,5 +1,6 @@
 // Command duckbench times DuckDB on Parquet files, for internal/bench: it reads one JSON job on stdin and prints one JSON
-// object. Queries see the files as the table lineitem; the metadata of the files is cached, as in queryd.
+// object. Queries see the files as the table lineitem; the metadata of the files is cached, as in queryd. With -turns it
+// runs one statement after the other as they are asked for, so that another program can take turns with it.
 package main
 
 import (
@@ -41,7 +42,11 @@ type result struct {
 }
 
 func main() {
-	if err := run(); err != nil {
+	do := run
+	if len(os.Args) > 1 && os.Args[1] == "-turns" {
+		do = runTurns
+	}
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
