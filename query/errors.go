@@ -85,6 +85,9 @@ func (e *Engine) failed(ctx context.Context, path string, err error) error {
 	case errors.Is(err, objstore.ErrOutside):
 		return &Error{Code: Outside, Field: "archivePath", Msg: fmt.Sprintf("%q is not a path of this server's warehouse", path),
 			Hint: "give a path under " + e.store.Root()}
+	case errors.Is(err, iceberg.ErrNoSnapshot):
+		return &Error{Code: NotFound, Reason: "unknown_snapshot", Field: "snapshotId", Msg: "query " + path, Err: err,
+			Hint: "snapshots expire; list those that are left, or leave it out"}
 	case errors.Is(err, iceberg.ErrNoTable):
 		return &Error{Code: NotFound, Field: "archivePath", Msg: fmt.Sprintf("no archived table at %q", path)}
 	case errors.Is(err, iceberg.ErrNoPartition):

@@ -48,7 +48,7 @@ func (e *Engine) Metadata(ctx context.Context, path string) (*Metadata, error) {
 }
 
 func (e *Engine) metadata(ctx context.Context, path string) (*Metadata, error) {
-	t, err := e.open(ctx, path)
+	t, err := e.open(ctx, path, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -61,12 +61,17 @@ func (s *scan) evaluate(ctx context.Context, u unit) (selection, error) {
 	case u.file == nil:
 		return selection{rows: u.pf.Rows, whole: true}, nil
 	case u.all:
+		if u.from > 0 {
+			rows := parquetio.RowRange{Start: u.from, End: u.file.RowGroupRows(u.rg)}
+			return selection{rows: rows.End - rows.Start, kept: []piece{{RowRange: rows, all: true}}}, nil
+		}
 		return selection{rows: u.file.RowGroupRows(u.rg), whole: true}, nil
 	}
 	pieces, err := s.byPage(ctx, u.file, u.rg)
 	if err != nil {
 		return selection{}, unreadable(u.pf.Location, err)
 	}
+	pieces = since(pieces, u.from)
 	var sel selection
 	most := chunk(u.file, u.rg)
 	if s.count == CountNone {
@@ -169,6 +174,11 @@ func (s *scan) hits(ctx context.Context, u unit, ranges []parquetio.RowRange, ro
 	var exact arrow.Array
 	if len(s.filterOn) > 0 {
 		withExact := s.filter.NeedsExact() && mayHaveExact(u.file, u.rg, s.filterOn)
+		reserved, err := s.reserve(ctx, u.file, u.rg, s.filterOn, withExact, rows)
+		if err != nil {
+			return nil, err
+		}
+		defer s.memory.done(reserved)
 		b, err := u.file.Read(ctx, u.rg, s.filterOn, withExact, ranges)
 		if err != nil {
 			return nil, unreadable(u.pf.Location, err)
@@ -266,22 +276,8 @@ func (s *scan) readRows(ctx context.Context, u unit, f *parquetio.File, rg int, 
 				ranges = append(ranges, p.RowRange)
 			}
 		}
-		b, err := f.Read(ctx, rg, s.project, withExact, ranges)
-		if err != nil {
-			return unreadable(u.pf.Location, err)
-		}
-		if b.NumRows() != rows || int(b.NumCols()) < len(s.project) {
-			b.Release()
-			return unreadable(u.pf.Location, errRows(b.NumRows(), rows))
-		}
-		if b, err = renameBatch(b, len(s.project), u.part.renamed); err != nil {
+		if err := s.readBatch(ctx, u, f, rg, ranges, rows, withExact); err != nil {
 			return err
-		}
-		s.keep(u, b)
-		if s.bytes.Add(size(b)) > s.engine.opt.MaxResultBytes {
-			return &Error{Code: TooLarge, Field: "limit",
-				Msg:  fmt.Sprintf("the result is larger than %d MiB", s.engine.opt.MaxResultBytes>>20),
-				Hint: "lower limit, or ask for fewer columns"}
 		}
 	}
 	if u.wasRead() {
@@ -290,11 +286,29 @@ func (s *scan) readRows(ctx context.Context, u unit, f *parquetio.File, rg int, 
 	return nil
 }
 
-// keep adds b, which it owns from now on, to the unit's rows.
-func (s *scan) keep(u unit, b arrow.RecordBatch) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rows[u.seq] = append(s.rows[u.seq], b)
+// readBatch reads the projected columns of ranges, rows rows, and hands them on.
+func (s *scan) readBatch(ctx context.Context, u unit, f *parquetio.File, rg int, ranges []parquetio.RowRange, rows int64, withExact bool) error {
+	reserved, err := s.reserve(ctx, f, rg, s.project, withExact, rows)
+	if err != nil {
+		return err
+	}
+	defer s.memory.done(reserved)
+	b, err := f.Read(ctx, rg, s.project, withExact, ranges)
+	if err != nil {
+		return unreadable(u.pf.Location, err)
+	}
+	if b.NumRows() != rows || int(b.NumCols()) < len(s.project) {
+		b.Release()
+		return unreadable(u.pf.Location, errRows(b.NumRows(), rows))
+	}
+	if b, err = renameBatch(b, len(s.project), u.part.renamed); err != nil {
+		return err
+	}
+	s.took(u, rg, ranges[len(ranges)-1].End)
+	if s.take != nil {
+		return s.take(ctx, u, rg, ranges, b)
+	}
+	return s.keep(u, b)
 }
 
 // splitAny takes up to rows rows from the front of list.

@@ -16,23 +16,28 @@ type target struct {
 	table     *iceberg.Table
 	partition string // "" for all
 	location  string // absolute
+	snapshot  int64  // to read; 0 for a table without one
 }
 
-// open finds the table of path, and the partition in its current snapshot.
-func (e *Engine) open(ctx context.Context, path string) (*target, error) {
+// open finds the table of path, and the partition in a snapshot of it: 0 is the current one.
+func (e *Engine) open(ctx context.Context, path string, snapshot int64) (*target, error) {
 	if path == "" {
 		return nil, badRequest("missing_field", "archivePath", "give a table's location or an archive path under "+e.store.Root(), "archivePath is missing")
 	}
-	key, partition, err := e.catalog.SplitPath(ctx, path)
+	t, partition, err := e.catalog.Find(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	t, err := e.catalog.Load(ctx, key)
-	if err != nil {
-		return nil, err
+	o := &target{table: t, partition: partition, location: t.Location(), snapshot: t.SnapshotID()}
+	if snapshot != 0 {
+		o.snapshot = snapshot
 	}
 	if partition == "" {
-		return &target{table: t, location: t.Location()}, nil
+		return o, nil
+	}
+	o.location = e.archivePath(t, partition)
+	if o.snapshot != t.SnapshotID() {
+		return o, nil // files sees to it
 	}
 	if _, err := t.Partition(partition); err != nil {
 		if !errors.Is(err, iceberg.ErrNoPartition) {
@@ -41,7 +46,7 @@ func (e *Engine) open(ctx context.Context, path string) (*target, error) {
 		return nil, &Error{Code: NotFound, Field: "archivePath", Msg: fmt.Sprintf("partition %q of table %s is not archived", partition, t.Location()),
 			Hint: meant(partition, partitionNames(t))}
 	}
-	return &target{table: t, partition: partition, location: e.archivePath(t, partition)}, nil
+	return o, nil
 }
 
 func partitionNames(t *iceberg.Table) []string {
@@ -59,7 +64,8 @@ type plan struct {
 	filter   *predicate.Predicate // never nil
 	filterOn []coltype.Column     // the columns that filter reads, as filter.Columns()
 	parts    []partition
-	columns  int // of the table, for the footer cache's estimate
+	columns  int    // of the table, for the footer cache's estimate
+	location string // of the table
 	warnings []string
 }
 
@@ -74,20 +80,19 @@ type partition struct {
 // plan binds r to t and lists the files.
 func (e *Engine) plan(ctx context.Context, t *target, r Request) (*plan, error) {
 	p := &plan{cols: slices.Clone(t.table.Schema().Columns)}
-	files, err := e.catalog.Plan(ctx, t.table, 0)
+	files, err := e.files(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range files {
-		if t.partition == "" || f.Name == t.partition {
-			p.parts = append(p.parts, partition{PlanPartition: f})
-		}
+	p.parts = make([]partition, len(files))
+	for i, f := range files {
+		p.parts[i].PlanPartition = f
 	}
 	changed, err := e.evolve(ctx, t, p)
 	if err != nil {
 		return nil, err
 	}
-	p.columns = len(p.cols)
+	p.columns, p.location = len(p.cols), t.table.Location()
 
 	if err := p.bind(r); err != nil {
 		return nil, err
@@ -96,6 +101,27 @@ func (e *Engine) plan(ctx context.Context, t *target, r Request) (*plan, error) 
 		p.warnings = append(p.warnings, fmt.Sprintf("column %q had another type in partition %q and is NULL there; query that partition by its own path", name, changed[name]))
 	}
 	return p, nil
+}
+
+// files are the partitions of t with their files; one without files is none.
+func (e *Engine) files(ctx context.Context, t *target) ([]iceberg.PlanPartition, error) {
+	past := t.snapshot != t.table.SnapshotID()
+	if t.partition == "" || past {
+		all, err := e.catalog.Plan(ctx, t.table, t.snapshot)
+		if err != nil || t.partition == "" {
+			return all, err
+		}
+		if i := slices.IndexFunc(all, func(p iceberg.PlanPartition) bool { return p.Name == t.partition }); i >= 0 {
+			return all[i : i+1], nil
+		}
+		_, _, err = e.catalog.ReadRecordAt(ctx, t.table, t.partition, t.snapshot)
+		return nil, err // nil for an archived partition without rows
+	}
+	p, err := e.catalog.PlanOf(ctx, t.table, t.partition)
+	if err != nil || len(p.Files) == 0 {
+		return nil, err
+	}
+	return []iceberg.PlanPartition{p}, nil
 }
 
 // evolve fits p to partitions that were archived with another schema. One partition is queried with
@@ -109,11 +135,7 @@ func (e *Engine) evolve(ctx context.Context, t *target, p *plan) (changed map[st
 	}
 	changed = map[string]string{}
 	for i := range p.parts {
-		info, err := t.table.Partition(p.parts[i].Name)
-		if err != nil || info.SchemaID == t.table.SchemaID() {
-			continue // files without an entry have no record to ask: the table's schema is all there is
-		}
-		then, err := e.archivedSchema(ctx, t.table, info)
+		then, err := e.schemaThen(ctx, t, p.parts[i].Name)
 		if err != nil {
 			return nil, err
 		}
@@ -138,6 +160,26 @@ func (e *Engine) evolve(ctx context.Context, t *target, p *plan) (changed map[st
 		}
 	}
 	return changed, nil
+}
+
+// schemaThen is the schema that the target's snapshot has a partition archived with; without columns where it is
+// the table's own.
+func (e *Engine) schemaThen(ctx context.Context, t *target, name string) (coltype.Schema, error) {
+	info, err := t.table.Partition(name)
+	if t.snapshot != t.table.SnapshotID() && (err != nil || !t.table.Includes(t.snapshot, info.SnapshotID)) {
+		rec, _, err := e.catalog.ReadRecordAt(ctx, t.table, name, t.snapshot) // archived anew or gone since
+		if errors.Is(err, iceberg.ErrNoPartition) {
+			return coltype.Schema{}, nil
+		}
+		if err != nil {
+			return coltype.Schema{}, err
+		}
+		return rec.Schema, nil
+	}
+	if err != nil || info.SchemaID == t.table.SchemaID() {
+		return coltype.Schema{}, nil // files without an entry have no record to ask: the table's schema is all there is
+	}
+	return e.archivedSchema(ctx, t.table, info)
 }
 
 // archivedSchema is the schema in the record of a partition.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"frostline/coltype"
+	"frostline/iceberg"
 	"frostline/parquetio"
 	"frostline/predicate"
 )
@@ -12,13 +13,26 @@ import (
 // unknownBounds say nothing: the data is kept.
 var unknownBounds = coltype.Bounds{Rows: -1, Nulls: -1, NaNs: -1, Exact: -1}
 
-// byField prunes with bounds by field id, as manifests have them.
-func (s *scan) byField(bounds map[int]coltype.Bounds) predicate.Verdict {
+// byPartition prunes with what the partition values of a partition imply.
+func (s *scan) byPartition(part *partition) predicate.Verdict {
 	if s.noPrune {
 		return predicate.Some
 	}
 	return s.filter.Prune(func(col int) coltype.Bounds {
-		if b, ok := bounds[s.cols[col].FieldID]; ok {
+		if b, ok := part.Bounds[s.cols[col].FieldID]; ok {
+			return b
+		}
+		return unknownBounds
+	})
+}
+
+// byFile prunes with the statistics of a file in its manifest.
+func (s *scan) byFile(pf *iceberg.PlanFile) predicate.Verdict {
+	if s.noPrune {
+		return predicate.Some
+	}
+	return s.filter.Prune(func(col int) coltype.Bounds {
+		if b, ok := pf.Bounds(s.cols[col]); ok {
 			return b
 		}
 		return unknownBounds

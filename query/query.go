@@ -19,6 +19,7 @@ import (
 	"context"
 	"math"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"frostline/iceberg"
@@ -51,6 +52,8 @@ type Engine struct {
 	store   objstore.Store
 	opt     Options
 	slots   chan struct{}
+	waiting atomic.Int64 // for a slot
+	memory  *ledger
 	footers *footerCache
 	blooms  *bloomCache
 	schemas *schemaCache
@@ -82,63 +85,28 @@ func New(catalog *iceberg.Catalog, store objstore.Store, o Options) *Engine {
 	if o.BloomBytes <= 0 {
 		o.BloomBytes = 64 << 20
 	}
+	if o.Queue == 0 {
+		o.Queue = 256
+	}
+	if o.MemoryBytes <= 0 {
+		o.MemoryBytes = 512 << 20
+	}
+	if o.QueryBytes <= 0 {
+		o.QueryBytes = o.MemoryBytes / 2
+	}
+	if o.PricePerTB == 0 {
+		o.PricePerTB = 5
+	}
 	return &Engine{
 		catalog: catalog,
 		store:   store,
 		opt:     o,
 		slots:   make(chan struct{}, o.Queries),
+		memory:  newLedger(o.MemoryBytes),
 		footers: lru.New[footerKey, *parquetio.File](o.CacheFiles, o.CacheBytes),
 		blooms:  lru.New[bloomKey, parquetio.Filter](math.MaxInt, o.BloomBytes),
 		schemas: newSchemaCache(),
 	}
-}
-
-// Query answers r.
-func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
-	start := time.Now()
-	if err := e.check(r); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, e.opt.Timeout)
-	defer cancel()
-	select {
-	case e.slots <- struct{}{}:
-		defer func() { <-e.slots }()
-	case <-ctx.Done():
-		return nil, e.failed(ctx, r.Path, ctx.Err())
-	}
-	t, err := e.open(ctx, r.Path)
-	if err != nil {
-		return nil, e.failed(ctx, r.Path, err)
-	}
-	p, err := e.plan(ctx, t, r)
-	if err != nil {
-		return nil, e.failed(ctx, r.Path, err)
-	}
-	res, err := e.scan(ctx, p, r)
-	if err != nil {
-		return nil, e.failed(ctx, r.Path, err)
-	}
-	res.Path = t.location
-	res.Snapshot = t.table.SnapshotID()
-	res.Elapsed = time.Since(start)
-	return res, nil
-}
-
-// check refuses limits out of range.
-func (e *Engine) check(r Request) error {
-	switch {
-	case r.Limit < 0:
-		return badRequest("bad_limit", "limit", "", "limit %d is negative", r.Limit)
-	case r.Limit > e.opt.MaxLimit:
-		return badRequest("bad_limit", "limit", "ask for pages with offset, or filter more",
-			"limit %d is above the largest allowed, %d", r.Limit, e.opt.MaxLimit)
-	case r.Offset < 0:
-		return badRequest("bad_offset", "offset", "", "offset %d is negative", r.Offset)
-	case r.Offset > 1<<62:
-		return badRequest("bad_offset", "offset", "", "offset %d is too large", r.Offset)
-	}
-	return nil
 }
 
 // Ready shows that the warehouse can be reached.

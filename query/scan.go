@@ -23,8 +23,11 @@ type scan struct {
 	noPrune    bool
 	first, end int64 // the page: matching rows [first, end)
 	count      Count
-	cancel     context.CancelCauseFunc // ends everything: the query has failed
-	full       context.CancelFunc      // ends evaluation: count is none and the page is full
+	memory     *account
+	after      *Position // matching rows before it are not looked at, nil without
+	hooks
+	cancel context.CancelCauseFunc // ends everything: the query has failed
+	full   context.CancelFunc      // ends evaluation: count is none and the page is full
 
 	stats     parquetio.Stats
 	files     counter // opened
@@ -53,7 +56,8 @@ type unit struct {
 	pf   iceberg.PlanFile
 	file *parquetio.File
 	rg   int
-	all  bool // every row matches
+	from int64 // rows before it are not looked at
+	all  bool  // every row matches
 	err  error
 	prev <-chan link
 	next chan<- link
@@ -77,33 +81,35 @@ type link struct {
 	err  error // the first unit that failed
 }
 
-// scan runs p and gathers the answer.
-func (e *Engine) scan(ctx context.Context, p *plan, r Request) (*Result, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	evalCtx, full := context.WithCancel(ctx)
-	defer full()
-	s := &scan{
+// newScan is a scan of p that has not begun. Hooks are set before it runs.
+func (e *Engine) newScan(p *plan, r Request, memory *account) *scan {
+	return &scan{
 		plan: p, engine: e, noPrune: r.NoPrune,
 		first: r.Offset, end: r.Offset + r.Limit, count: r.Count,
-		cancel: cancel, full: full,
+		memory: memory, after: r.After,
 		rows: map[int][]arrow.RecordBatch{}, opened: map[string]bool{},
 	}
-	res := &Result{Columns: p.project, Counted: true, Warnings: p.warnings}
-	if r.Count == CountNone && r.Limit == 0 {
-		res.Counted = false
-		return res, nil
-	}
+}
 
-	for _, part := range p.parts {
+// run scans to the end, or until the page is full and no total is wanted. It returns once all workers have ended.
+func (s *scan) run(ctx context.Context) (link, error) {
+	ctx, s.cancel = context.WithCancelCause(ctx)
+	defer s.cancel(nil)
+	evalCtx, full := context.WithCancel(ctx)
+	s.full = full
+	defer full()
+	for _, part := range s.parts {
 		s.files.total.Add(int64(len(part.Files)))
 	}
 	units := make(chan unit)
 	var work, opens sync.WaitGroup
-	for range e.opt.Workers {
+	for range s.engine.opt.Workers {
 		work.Go(func() {
 			for u := range units {
 				s.guarded(u, func() { s.work(ctx, evalCtx, u) })
+				if s.ended != nil {
+					s.ended(u)
+				}
 			}
 		})
 	}
@@ -113,27 +119,18 @@ func (e *Engine) scan(ctx context.Context, p *plan, r Request) (*Result, error) 
 	opens.Wait()
 
 	err := context.Cause(ctx)
+	var tail link
 	if err == nil {
-		tail := <-last
-		err, res.Matched = tail.err, tail.rows
-		res.Counted = !tail.full
+		tail = <-last
+		err = tail.err
 	}
-	if err != nil {
-		s.release()
-		return nil, err
-	}
-	for seq, n := 0, len(s.rows); n > 0; seq++ {
-		if batches, ok := s.rows[seq]; ok {
-			res.Batches = append(res.Batches, batches...)
-			n--
-		}
-	}
-	for _, b := range res.Batches {
-		res.Rows += b.NumRows()
-	}
-	res.Scanned = s.scanned.Load()
-	res.Pruning = Pruning{
-		Partitions: Level{Total: int64(len(p.parts)), Skipped: int64(len(p.parts) - len(s.opened))},
+	return tail, err
+}
+
+// pruning is what was skipped and what reading cost.
+func (s *scan) pruning() Pruning {
+	return Pruning{
+		Partitions: Level{Total: int64(len(s.parts)), Skipped: int64(len(s.parts) - len(s.opened))},
 		Files:      s.files.level(),
 		RowGroups:  s.rowGroups.level(),
 		Pages:      s.pages.level(),
@@ -143,7 +140,6 @@ func (e *Engine) scan(ctx context.Context, p *plan, r Request) (*Result, error) 
 
 		BloomSkipped: s.byBloom.Load(),
 	}
-	return res, nil
 }
 
 func (s *scan) release() {
@@ -161,6 +157,7 @@ type opening struct {
 	part   *partition
 	pf     iceberg.PlanFile
 	all    bool          // decided by metadata: not opened
+	resume bool          // the page begins in this file
 	done   chan struct{} // file, groups and err are set
 	file   *parquetio.File
 	groups []group
@@ -219,13 +216,26 @@ func (s *scan) dispatch(ctx context.Context, units chan<- unit, opens *sync.Wait
 func (s *scan) rowGroupUnits(o *opening, send func(unit) bool) bool {
 	for rg, g := range o.groups {
 		s.rowGroups.total.Add(1)
+		var from int64
+		if o.resume {
+			if rg < s.after.RowGroup {
+				continue
+			}
+			if rg == s.after.RowGroup {
+				from = s.after.Row
+			}
+		}
 		if g.verdict == predicate.None {
 			if g.byBloom {
 				s.byBloom.Add(1)
 			}
 			continue
 		}
-		if !send(unit{part: o.part, pf: o.pf, file: o.file, rg: rg, all: g.verdict == predicate.All, read: new(bool)}) {
+		u := unit{part: o.part, pf: o.pf, file: o.file, rg: rg, from: from, all: g.verdict == predicate.All, read: new(bool)}
+		if u.all && s.decided != nil && s.decided(u) {
+			continue
+		}
+		if !send(u) {
 			return false
 		}
 	}
@@ -237,16 +247,24 @@ func (s *scan) openAhead(ctx context.Context, ahead chan<- *opening, opens *sync
 	defer close(ahead)
 	for i := range s.parts {
 		part := &s.parts[i]
-		verdict := s.byField(part.Bounds)
-		for _, pf := range part.Files {
+		if s.after != nil && part.Name < s.after.Partition {
+			continue
+		}
+		verdict := s.byPartition(part)
+		for i := range part.Files {
+			pf := part.Files[i]
 			v := verdict
 			if v == predicate.Some {
-				v = s.byField(pf.Bounds)
+				v = s.byFile(&pf)
 			}
-			if v == predicate.None {
+			before, resume := s.place(part, pf)
+			if v == predicate.None || before {
 				continue
 			}
-			o := &opening{part: part, pf: pf, all: v == predicate.All, done: make(chan struct{})}
+			if v == predicate.All && s.decided != nil && s.decided(unit{part: part, pf: pf, all: true}) {
+				continue
+			}
+			o := &opening{part: part, pf: pf, all: v == predicate.All && !s.opensAll && !resume, resume: resume, done: make(chan struct{})}
 			select {
 			case ahead <- o:
 			case <-ctx.Done():
