@@ -50,7 +50,7 @@ func BenchmarkPlan(b *testing.B) {
 	run("warm", func() *Catalog { return warm })
 	run("cold", func() *Catalog { return NewCatalog(store) })
 	run("newsnapshot", func() *Catalog {
-		warm.plans.plans = nil // manifests cached, the plan to be made
+		warm.plans.plans = newPlanCache().plans // manifests cached, the plan to be made
 		return warm
 	})
 }

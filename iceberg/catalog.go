@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"frostline/objstore"
 )
 
@@ -22,11 +24,12 @@ type Catalog struct {
 	loaded map[string]*Table // the version last loaded, by table key
 
 	plans planCache
+	turns turns // at loading a version and at making a plan
 }
 
 // NewCatalog is the catalog of the warehouse s.
 func NewCatalog(s objstore.Store) *Catalog {
-	return &Catalog{store: s, loaded: map[string]*Table{}}
+	return &Catalog{store: s, loaded: map[string]*Table{}, plans: newPlanCache()}
 }
 
 const (
@@ -47,8 +50,19 @@ func versionKey(key string, n int) string {
 	return key + "/metadata/v" + strconv.Itoa(n) + metadataExt
 }
 
-// Load loads the newest version of the table at key, or ErrNoTable.
+// Load loads the newest version of the table at key, or ErrNoTable. The version loaded last is kept: that it is still the
+// newest is asked of the store every time, by a Stat of the version above it, which must not exist, and one of itself, which
+// must be the same object. So a commit is seen at once, and a warm load reads nothing.
 func (c *Catalog) Load(ctx context.Context, key string) (*Table, error) {
+	t, newer, err := c.unchanged(ctx, key)
+	if newer > 0 {
+		if t, err = c.loadFrom(ctx, key, newer); errors.Is(err, objstore.ErrNotExist) { // removed just now
+			t, err = nil, nil
+		}
+	}
+	if t != nil || err != nil {
+		return t, err
+	}
 	n, err := c.hint(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("load table %s: %w", key, err)
@@ -69,6 +83,54 @@ func (c *Catalog) Load(ctx context.Context, key string) (*Table, error) {
 	return c.loadFrom(ctx, key, n)
 }
 
+// seen is the version of the table that was loaded last, nil for none.
+func (c *Catalog) seen(key string) *Table {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.loaded[key]
+}
+
+// unchanged is the version loaded last when it is still the newest; else newer is a version above it that is there, 0 when
+// nothing is known any more.
+func (c *Catalog) unchanged(ctx context.Context, key string) (t *Table, newer int, err error) {
+	seen := c.seen(key)
+	if seen == nil {
+		return nil, 0, nil
+	}
+	var same bool
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		same, err = c.isSame(gctx, seen)
+		return err
+	})
+	_, above := c.store.Stat(ctx, versionKey(key, seen.version+1))
+	err = g.Wait()
+	if above != nil && !errors.Is(above, objstore.ErrNotExist) {
+		err = above
+	}
+	switch {
+	case err != nil:
+		return nil, 0, fmt.Errorf("load table %s: %w", key, err)
+	case !same:
+		return nil, 0, nil
+	case above == nil:
+		return nil, seen.version + 1, nil
+	}
+	return seen, 0, nil
+}
+
+// isSame reports whether the metadata file of t is the object that it was.
+func (c *Catalog) isSame(ctx context.Context, t *Table) (bool, error) {
+	o, err := c.store.Stat(ctx, versionKey(t.key, t.version))
+	if errors.Is(err, objstore.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return o.Size == t.object.Size && o.ETag == t.object.ETag && o.Modified.Equal(t.object.Modified), nil
+}
+
 // loadFrom loads the newest version that is n or above; ErrNotExist when n is not there.
 func (c *Catalog) loadFrom(ctx context.Context, key string, n int) (*Table, error) {
 	for first := n; ; n++ {
@@ -87,15 +149,17 @@ func (c *Catalog) loadFrom(ctx context.Context, key string, n int) (*Table, erro
 			n, first = max(n, m-1), max(n, m-1)
 		}
 	}
-	c.mu.Lock()
-	seen := c.loaded[key]
-	c.mu.Unlock()
-	if seen != nil && seen.version == n {
-		o, err := c.store.Stat(ctx, versionKey(key, n))
+	done, err := c.turns.take(ctx, versionKey(key, n)) // who comes second finds the table that the first has read
+	if err != nil {
+		return nil, fmt.Errorf("load table %s: %w", key, err)
+	}
+	defer done()
+	if seen := c.seen(key); seen != nil && seen.version == n {
+		same, err := c.isSame(ctx, seen)
 		if err != nil {
 			return nil, fmt.Errorf("load table %s: %w", key, err)
 		}
-		if o.Size == seen.object.Size && o.ETag == seen.object.ETag && o.Modified.Equal(seen.object.Modified) {
+		if same {
 			return seen, nil
 		}
 	}
@@ -129,8 +193,11 @@ func (c *Catalog) hint(ctx context.Context, key string) (int, error) {
 	return 0, nil // a hint that is none
 }
 
-// writeHint is best effort: a wrong hint costs requests, never correctness.
+// writeHint is best effort: a wrong hint costs requests, never correctness. What was loaded of the table is older now.
 func (c *Catalog) writeHint(ctx context.Context, key string, n int) {
+	c.mu.Lock()
+	delete(c.loaded, key)
+	c.mu.Unlock()
 	_, _ = c.store.Put(ctx, hintKey(key), strings.NewReader(strconv.Itoa(n)))
 }
 

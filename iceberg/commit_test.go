@@ -48,18 +48,19 @@ func TestCommitAndPlan(t *testing.T) {
 			if !strings.HasSuffix(f.Location, "/public/payment/at=2024-02/data/run-2-0001.parquet") || f.Rows != 10 || f.Bytes != 4097 {
 				t.Errorf("second file of February: %+v", f)
 			}
-			b := f.Bounds[id["id"]]
+			stats := fileBounds(tbl, f)
+			b := stats[id["id"]]
 			if b.Min.I != 2010 || b.Max.I != 2019 || b.Nulls != 0 || b.Rows != 10 || b.Exact != 0 || b.NaNs != 0 {
 				t.Errorf("bounds of id: %+v", b)
 			}
-			b = f.Bounds[id["amount"]]
+			b = stats[id["amount"]]
 			if b.Min.Big.Int64() != -201000 || b.Max.Big.Int64() != 201000 || b.Min.Scale != 2 {
 				t.Errorf("bounds of amount: %+v", b)
 			}
-			if b = f.Bounds[id["note"]]; b.Min != nil || b.Max != nil || b.Nulls != 3 {
+			if b = stats[id["note"]]; b.Min != nil || b.Max != nil || b.Nulls != 3 {
 				t.Errorf("bounds of note: %+v", b)
 			}
-			if _, ok := f.Bounds[id["rate"]]; ok {
+			if _, ok := stats[id["rate"]]; ok {
 				t.Error("a column without statistics has bounds")
 			}
 			implied := plan[1].Bounds[id["at"]]

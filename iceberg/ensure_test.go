@@ -217,7 +217,7 @@ func TestPlanAfterPromotion(t *testing.T) {
 		f         float64
 		n         int64
 	}{{1 << 40, 1<<40 - 6, 1<<40 + 3, 2.5, 1234}, {-7, -10, -1, 1.5, -1234}} {
-		b := plan[i].Files[0].Bounds
+		b := fileBounds(tbl, plan[i].Files[0])
 		if b[1].Min.I != want.a || b[1].Min.Kind != coltype.Int64 || b[2].Max.F != want.f || b[2].Max.Kind != coltype.Float64 || b[3].Min.Big.Int64() != want.n {
 			t.Errorf("%s: bounds %+v %+v %+v", plan[i].Name, *b[1].Min, *b[2].Max, *b[3].Min)
 		}

@@ -1,12 +1,16 @@
 package iceberg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"frostline/objstore"
 	"frostline/objstore/faultstore"
@@ -211,5 +215,95 @@ func TestRequests(t *testing.T) {
 	if _, err := c.Load(context.Background(), tbl.Key()); err != nil {
 		t.Fatal(err)
 	}
-	wantEqual(t, "requests of loading the same version", store.Count(faultstore.Any), 3)
+	asked := store.Calls() // at once
+	slices.SortFunc(asked, func(a, b faultstore.Call) int { return cmp.Compare(a.Key, b.Key) })
+	wantEqual(t, "requests of loading the same version", asked, []faultstore.Call{
+		{Op: faultstore.Stat, Key: versionKey(tbl.Key(), 3)}, {Op: faultstore.Stat, Key: versionKey(tbl.Key(), 4)}})
+
+	// Another process commits: seen by the very next load, which reads the new version and nothing else.
+	other := NewCatalog(store)
+	mustCommit(t, other, tbl, monthCommit(t, tbl, "run-3", 2024, 3, 1))
+	store.Reset()
+	next, err := c.Load(context.Background(), tbl.Key())
+	if err != nil || next.Version() != 4 || len(next.Partitions()) != 3 {
+		t.Fatalf("version %d with %d partitions, %v; want 4 with 3", next.Version(), len(next.Partitions()), err)
+	}
+	wantEqual(t, "reads after a commit of another process", store.Count(faultstore.Get), 1)
+	wantEqual(t, "questions after it", store.Count(faultstore.Stat), 3)
+}
+
+// Many that load and plan a new version at once read it once.
+func TestLoadAtOnce(t *testing.T) {
+	store := faultstore.Wrap(fileStore(t))
+	writer := NewCatalog(store)
+	tbl := mustEnsure(t, writer, payment())
+	for i := range 5 {
+		tbl = mustCommit(t, writer, tbl, monthCommit(t, tbl, fmt.Sprint("run-", i), 2024, 1+i, 2))
+	}
+	store.Reset()
+	store.Add(faultstore.Rule{Op: faultstore.Get, Kind: faultstore.Slow, Delay: 20 * time.Millisecond})
+	c := NewCatalog(store)
+	var all errgroup.Group
+	for range 32 {
+		all.Go(func() error {
+			got, err := c.Load(t.Context(), tbl.Key())
+			if err != nil {
+				return err
+			}
+			plan, err := c.Plan(t.Context(), got, 0)
+			if err == nil && len(plan) != 5 {
+				err = fmt.Errorf("%d partitions are planned, want 5", len(plan))
+			}
+			return err
+		})
+	}
+	if err := all.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	read := map[string]int{}
+	for _, call := range store.Calls() {
+		if call.Op == faultstore.Get && call.Key != hintKey(tbl.Key()) {
+			read[call.Key]++
+		}
+	}
+	if len(read) != 1+1+5 { // the version, the manifest list, the manifests
+		t.Errorf("%d objects were read, want 7: %v", len(read), read)
+	}
+	for key, n := range read {
+		if n != 1 {
+			t.Errorf("%s was read %d times", key, n)
+		}
+	}
+}
+
+// Whoever waits for another's load ends with his own context, and goes on when the other's has ended.
+func TestLoadEndsWithItsContext(t *testing.T) {
+	store := faultstore.Wrap(fileStore(t))
+	tbl := mustEnsure(t, NewCatalog(store), payment())
+	blocked := make(chan struct{})
+	store.Reset()
+	store.Add(faultstore.Rule{Op: faultstore.Get, Match: faultstore.Suffix(".json"), Nth: 1, Kind: faultstore.Slow, Delay: time.Hour, Do: func(string) { close(blocked) }})
+	c := NewCatalog(store)
+	first, stop := context.WithCancel(t.Context())
+	firstErr := make(chan error)
+	go func() { _, err := c.Load(first, tbl.Key()); firstErr <- err }()
+	<-blocked
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := c.Load(short, tbl.Key()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a load that waits for another: %v, want its own deadline", err)
+	}
+	second := make(chan error)
+	go func() { _, err := c.Load(t.Context(), tbl.Key()); second <- err }()
+	time.Sleep(10 * time.Millisecond)
+	stop()
+	if err := <-firstErr; !errors.Is(err, context.Canceled) {
+		t.Errorf("the load that was cancelled: %v", err)
+	}
+	if err := <-second; err != nil {
+		t.Errorf("the load that waited for it: %v", err)
+	}
+	if n := len(c.turns.m); n != 0 {
+		t.Errorf("%d turns are left over", n)
+	}
 }

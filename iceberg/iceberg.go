@@ -101,11 +101,13 @@ type Commit struct {
 	Record func(ctx context.Context, snapshotID int64, schemaID int) error
 }
 
-// PlanFile is one data file of a plan, with bounds by field id (promotion-aware).
+// PlanFile is one data file of a plan; Bounds gives its statistics.
 type PlanFile struct {
 	Location    string
 	Rows, Bytes int64
-	Bounds      map[int]coltype.Bounds
+
+	exact int64  // cells in the side column, -1 unknown
+	stats []byte // packed, see packed.go
 }
 
 // PlanPartition is the files of one archived partition.

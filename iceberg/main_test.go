@@ -214,6 +214,17 @@ func planFiles(plan []PlanPartition) []string {
 	return out
 }
 
+// fileBounds are the statistics of a file for the columns of the current schema that it has some of, by field id.
+func fileBounds(t *Table, f PlanFile) map[int]coltype.Bounds {
+	out := map[int]coltype.Bounds{}
+	for _, c := range t.Schema().Columns {
+		if b, ok := f.Bounds(c); ok {
+			out[c.FieldID] = b
+		}
+	}
+	return out
+}
+
 func wantEqual[T any](t *testing.T, what string, got, want T) {
 	t.Helper()
 	if g, w := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); g != w {

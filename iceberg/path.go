@@ -29,6 +29,47 @@ func PartitionName(column, value string) string { return column + "=" + value }
 // encoded or as they are. The partition name is the table's own for that segment. Whether the partition exists is
 // not looked at. ErrOutside as objstore.Key; ErrNoTable for a location that is neither form.
 func (c *Catalog) SplitPath(ctx context.Context, location string) (tableKey, partition string, err error) {
+	tableKey, segment, err := c.splitSegments(location)
+	if err != nil || segment == "" {
+		return tableKey, "", err
+	}
+	t, err := c.Load(ctx, tableKey)
+	if err != nil && !errors.Is(err, ErrNoTable) {
+		return "", "", err
+	}
+	return tableKey, t.partitionNamed(segment), nil
+}
+
+// Find is SplitPath and Load in one: the newest version of the table of a location, and the partition name. A warm one asks
+// the store twice, at once, and reads nothing.
+func (c *Catalog) Find(ctx context.Context, location string) (t *Table, partition string, err error) {
+	tableKey, segment, err := c.splitSegments(location)
+	if err != nil {
+		return nil, "", err
+	}
+	t, err = c.Load(ctx, tableKey)
+	if err != nil || segment == "" {
+		return t, "", err
+	}
+	return t, t.partitionNamed(segment), nil
+}
+
+// partitionNamed is the name of the partition whose archive path has that segment; t may be nil.
+func (t *Table) partitionNamed(segment string) string {
+	name := decodedSegment(segment)
+	if t == nil || objstore.Segment(name) == segment { // no other name has this segment
+		return name
+	}
+	for _, p := range t.parts {
+		if objstore.Segment(p.Name) == segment {
+			return p.Name
+		}
+	}
+	return name
+}
+
+// splitSegments takes a location apart: the table's key, and the segment of the partition, "" without one.
+func (c *Catalog) splitSegments(location string) (tableKey, segment string, err error) {
 	key, err := c.relative(location)
 	if err != nil {
 		return "", "", err
@@ -48,19 +89,7 @@ func (c *Catalog) SplitPath(ctx context.Context, location string) (tableKey, par
 		return "", "", fmt.Errorf("split %s: want <warehouse>/<schema>/<table> or <warehouse>/<schema>/<table>/<column>=<value>: %w",
 			location, ErrNoTable)
 	}
-	tableKey = parts[0] + "/" + parts[1]
-	t, err := c.Load(ctx, tableKey)
-	if err != nil && !errors.Is(err, ErrNoTable) {
-		return "", "", err
-	}
-	if t != nil {
-		for _, p := range t.parts {
-			if objstore.Segment(p.Name) == parts[2] {
-				return tableKey, p.Name, nil
-			}
-		}
-	}
-	return tableKey, decodedSegment(parts[2]), nil
+	return parts[0] + "/" + parts[1], parts[2], nil
 }
 
 // relative is location as a key below the warehouse, without slashes at its end.

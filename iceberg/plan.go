@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
-	"sync"
 
-	icego "github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 	"golang.org/x/sync/errgroup"
 
 	"frostline/coltype"
 )
+
+// manifestReads is how many manifests are read at once: nearly all of their time is the store's first byte.
+const manifestReads = 16
 
 // Plan lists the data files of a snapshot (0: the current one) by partition in name order. Manifests are decoded once
 // and cached by path; a plan made again is the same one, and nobody may change it. It is the caller who
@@ -31,301 +30,167 @@ func (c *Catalog) Plan(ctx context.Context, t *Table, snapshotID int64) ([]PlanP
 	if snap == nil {
 		return nil, nil
 	}
-	id := planID{t.UUID(), snap.ManifestList, t.SchemaID()}
-	if plan, ok := c.plans.plan(id); ok {
+	id := planID{t.UUID(), listName(snap), t.SchemaID()}
+	if plan, ok := c.plans.plans.Get(id); ok {
 		return plan, nil
 	}
-	manifests, err := manifestsOf(snap, &storeIO{ctx: ctx, store: c.store})
+	done, err := c.turns.take(ctx, id.path) // who comes second finds the plan of the first
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", t.key, err)
 	}
-	read := make([][]planEntry, len(manifests))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(8)
-	for i, mf := range manifests {
-		g.Go(func() (err error) {
-			read[i], err = c.manifest(gctx, t, mf)
-			return err
-		})
+	defer done()
+	if plan, ok := c.plans.plans.Get(id); ok {
+		return plan, nil
 	}
-	if err := g.Wait(); err != nil {
+	manifests, err := c.manifestList(ctx, t, snap)
+	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", t.key, err)
 	}
-	plan := grouped(read)
-	c.plans.keepPlan(id, plan)
+	read, err := c.manifests(ctx, t, manifests)
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", t.key, err)
+	}
+	plan := t.grouped(read)
+	c.plans.plans.Put(id, plan, planWeight(plan))
 	return plan, nil
 }
 
-// grouped makes the partitions of the manifests' entries.
-func grouped(manifests [][]planEntry) []PlanPartition {
-	byName := map[string][]*planEntry{}
-	for _, entries := range manifests {
-		for i := range entries {
-			byName[entries[i].partition] = append(byName[entries[i].partition], &entries[i])
+// PlanOf is the current snapshot's plan of one partition, which the table must have: ErrNoPartition. Before the whole table
+// was planned it reads one manifest, not all.
+func (c *Catalog) PlanOf(ctx context.Context, t *Table, partition string) (PlanPartition, error) {
+	p, err := t.Partition(partition)
+	if err != nil {
+		return PlanPartition{}, err
+	}
+	none := PlanPartition{Name: partition}
+	if t.current == nil {
+		return none, nil
+	}
+	if plan, ok := c.plans.plans.Get(planID{t.UUID(), listName(t.current), t.SchemaID()}); ok {
+		return partitionIn(plan, partition), nil
+	}
+	list, err := c.manifestList(ctx, t, t.current)
+	if err != nil {
+		return none, fmt.Errorf("plan %s/%s: %w", t.key, partition, err)
+	}
+	// The run that archived the partition made its manifest. Where that was written anew since, all are looked at.
+	var own []manifestEntry
+	for _, m := range list {
+		if m.snapshot == p.SnapshotID {
+			own = append(own, m)
 		}
 	}
-	byLocation := func(a, b *planEntry) int { return cmp.Compare(a.file.Location, b.file.Location) }
-	var plan []PlanPartition
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		entries := byName[name]
-		if !slices.IsSortedFunc(entries, byLocation) {
-			slices.SortFunc(entries, byLocation)
+	read, err := c.manifests(ctx, t, own)
+	if err != nil {
+		return none, fmt.Errorf("plan %s/%s: %w", t.key, partition, err)
+	}
+	found := partitionIn(t.grouped(read), partition)
+	var rows, bytes int64
+	for i := range found.Files {
+		rows, bytes = rows+found.Files[i].Rows, bytes+found.Files[i].Bytes
+	}
+	if len(found.Files) == p.Files && rows == p.Rows && bytes == p.Bytes {
+		return found, nil
+	}
+	plan, err := c.Plan(ctx, t, 0)
+	return partitionIn(plan, partition), err
+}
+
+// partitionIn is the named one of plan, without files where it is not there.
+func partitionIn(plan []PlanPartition, name string) PlanPartition {
+	i, ok := slices.BinarySearchFunc(plan, name, func(p PlanPartition, n string) int { return cmp.Compare(p.Name, n) })
+	if !ok {
+		return PlanPartition{Name: name}
+	}
+	return plan[i]
+}
+
+// manifests are the decoded manifests of list, in its order.
+func (c *Catalog) manifests(ctx context.Context, t *Table, list []manifestEntry) ([][]fileGroup, error) {
+	read := make([][]fileGroup, len(list))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(manifestReads)
+	for i, m := range list {
+		if groups, ok := c.plans.manifests.Get(planID{table: t.UUID(), path: m.file.FilePath()}); ok {
+			read[i] = groups
+			continue
 		}
-		p := PlanPartition{Name: name, Bounds: impliedBounds(entries), Files: make([]PlanFile, len(entries))}
-		for i, e := range entries {
-			p.Files[i] = e.file
+		g.Go(func() (err error) {
+			read[i], err = c.manifest(gctx, t, m.file)
+			return err
+		})
+	}
+	return read, g.Wait()
+}
+
+// grouped makes the partitions of the manifests' files.
+func (t *Table) grouped(manifests [][]fileGroup) []PlanPartition {
+	byName := map[string][]*fileGroup{}
+	for _, groups := range manifests {
+		for i := range groups {
+			byName[groups[i].partition] = append(byName[groups[i].partition], &groups[i])
+		}
+	}
+	plan := make([]PlanPartition, 0, len(byName))
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		groups := byName[name]
+		p := PlanPartition{Name: name, Bounds: t.impliedBounds(groups), Files: groups[0].files}
+		if len(groups) > 1 {
+			p.Files = nil
+			for _, g := range groups {
+				p.Files = append(p.Files, g.files...)
+			}
+			slices.SortFunc(p.Files, byLocation)
 		}
 		plan = append(plan, p)
 	}
 	return plan
 }
 
-// planEntry is one data file as its manifest says it.
-type planEntry struct {
-	partition string
-	file      PlanFile
-	source    int // field id of the partition column, 0 without one
-	null      bool
-	lo, hi    *coltype.Value // what the file's partition value implies
-}
+func byLocation(a, b PlanFile) int { return cmp.Compare(a.Location, b.Location) }
 
 // impliedBounds are what the partition values of a partition's files say of the source column.
-func impliedBounds(entries []*planEntry) map[int]coltype.Bounds {
-	source := entries[0].source
-	if source == 0 {
+func (t *Table) impliedBounds(groups []*fileGroup) map[int]coltype.Bounds {
+	source := groups[0].source
+	at := slices.IndexFunc(t.schema.Columns, func(c coltype.Column) bool { return c.FieldID == source })
+	if source == 0 || at < 0 {
 		return nil
 	}
+	column := t.schema.Columns[at]
 	b := coltype.Bounds{NaNs: -1}
 	known := true
-	for _, e := range entries {
-		if e.source != source {
+	for _, g := range groups {
+		if g.source != source {
 			return nil
 		}
-		b.Rows += e.file.Rows
-		cells := e.file.Bounds[source].Exact
-		if b.Exact >= 0 && cells >= 0 {
-			b.Exact += cells
-		} else {
-			b.Exact = -1
-		}
-		if e.null {
-			if b.Nulls >= 0 {
-				b.Nulls += e.file.Rows
+		var rows int64
+		for i := range g.files {
+			rows += g.files[i].Rows
+			if cells := g.files[i].exact; b.Exact >= 0 && cells >= 0 {
+				b.Exact += cells
+			} else {
+				b.Exact = -1
 			}
+		}
+		b.Rows += rows
+		if g.value == nil {
+			b.Nulls += rows
 			continue
 		}
-		if e.lo == nil || e.hi == nil {
+		lo, hi := tupleBounds(PartitionSpec{Column: column.Name, Transform: g.transform}, column.Type, g.value)
+		if lo == nil || hi == nil {
 			known = false
 			continue
 		}
-		if b.Min == nil || coltype.Compare(*e.lo, *b.Min) < 0 {
-			b.Min = e.lo
+		if b.Min == nil || coltype.Compare(*lo, *b.Min) < 0 {
+			b.Min = lo
 		}
-		if b.Max == nil || coltype.Compare(*e.hi, *b.Max) > 0 {
-			b.Max = e.hi
+		if b.Max == nil || coltype.Compare(*hi, *b.Max) > 0 {
+			b.Max = hi
 		}
 	}
 	if !known {
 		b.Min, b.Max = nil, nil
 	}
 	return map[int]coltype.Bounds{source: b}
-}
-
-// manifestsOf reads the manifest list of a snapshot.
-func manifestsOf(snap *table.Snapshot, files *storeIO) (manifests []icego.ManifestFile, err error) {
-	err = guarded(func() (err error) {
-		manifests, err = snap.Manifests(files)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("manifest list %s: %w", snap.ManifestList, files.corrupt(err))
-	}
-	return manifests, nil
-}
-
-// entriesOf reads the live entries of a manifest.
-func entriesOf(mf icego.ManifestFile, files *storeIO) (live []icego.ManifestEntry, err error) {
-	err = guarded(func() (err error) {
-		for e, err := range mf.Entries(files, true) {
-			if err != nil {
-				return err
-			}
-			live = append(live, e)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("manifest %s: %w", mf.FilePath(), files.corrupt(err))
-	}
-	return live, nil
-}
-
-// manifest decodes the live entries of one manifest.
-func (c *Catalog) manifest(ctx context.Context, t *Table, mf icego.ManifestFile) ([]planEntry, error) {
-	id := planID{t.UUID(), mf.FilePath(), t.SchemaID()}
-	if entries, ok := c.plans.manifest(id); ok {
-		return entries, nil
-	}
-	if mf.ManifestContent() == icego.ManifestContentDeletes {
-		if !mf.HasAddedFiles() && !mf.HasExistingFiles() {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("manifest %s: %w: the table has delete files, made by another program; they cannot be applied",
-			mf.FilePath(), ErrCorrupt)
-	}
-	live, err := entriesOf(mf, &storeIO{ctx: ctx, store: c.store})
-	if err != nil {
-		return nil, err
-	}
-	entries := make([]planEntry, 0, len(live))
-	for _, m := range live {
-		var e planEntry
-		err := guarded(func() (err error) {
-			e, err = t.entry(m.DataFile(), int(mf.PartitionSpecID()))
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("manifest %s: %w", mf.FilePath(), err)
-		}
-		entries = append(entries, e)
-	}
-	c.plans.keepManifest(id, entries)
-	return entries, nil
-}
-
-// partitionOf is the name of the partition whose archive path a data file is below, "" for none (files that
-// another program has written).
-func (t *Table) partitionOf(location string) (string, error) {
-	rest, ok := strings.CutPrefix(location, t.Location()+"/")
-	if !ok {
-		return "", fmt.Errorf("%w: data file %s is not below the table's location %s", ErrCorrupt, location, t.Location())
-	}
-	if segment, _, ok := strings.Cut(rest, "/"); ok && strings.Contains(segment, "=") {
-		return decodedSegment(segment), nil
-	}
-	return "", nil
-}
-
-// entry decodes one data file of a manifest.
-func (t *Table) entry(df icego.DataFile, specID int) (planEntry, error) {
-	e := planEntry{file: PlanFile{Location: df.FilePath(), Rows: df.Count(), Bytes: df.FileSizeBytes()}}
-	var err error
-	if e.partition, err = t.partitionOf(e.file.Location); err != nil {
-		return e, err
-	}
-	e.file.Bounds = t.fileBounds(df)
-	spec := t.meta.PartitionSpecByID(specID)
-	if spec == nil || spec.NumFields() != 1 {
-		return e, nil
-	}
-	field := spec.Field(0)
-	for _, c := range t.schema.Columns {
-		if c.FieldID != field.SourceID() {
-			continue
-		}
-		e.source = c.FieldID
-		value, ok := df.Partition()[field.FieldID]
-		switch {
-		case !ok:
-			e.source = 0
-		case value == nil:
-			e.null = true
-		default:
-			e.lo, e.hi = tupleBounds(PartitionSpec{Column: c.Name, Transform: field.Transform.String()}, c.Type, value)
-		}
-	}
-	return e, nil
-}
-
-// fileBounds decodes the statistics of a file for the columns of the current schema. What is missing or makes no
-// sense is unknown. A column that the file says nothing of has no entry.
-func (t *Table) fileBounds(df icego.DataFile) map[int]coltype.Bounds {
-	rows, values, nulls, nans := df.Count(), df.ValueCounts(), df.NullValueCounts(), df.NaNValueCounts()
-	lower, upper := df.LowerBoundValues(), df.UpperBoundValues()
-	exact := int64(-1)
-	if v, ok := values[t.schema.ExactKeyID]; ok {
-		if n, ok := nulls[t.schema.ExactKeyID]; ok && n >= 0 && n <= v {
-			exact = v - n
-		}
-	}
-	out := make(map[int]coltype.Bounds, len(t.schema.Columns))
-	for _, c := range t.schema.Columns {
-		if _, ok := values[c.FieldID]; !ok || c.Type.Kind == coltype.List {
-			if _, ok := nulls[c.FieldID]; !ok {
-				continue
-			}
-		}
-		b := coltype.Bounds{Rows: rows, Nulls: -1, Exact: exact}
-		if n, ok := nulls[c.FieldID]; ok && n >= 0 && n <= rows {
-			b.Nulls = n
-		}
-		if c.Type.Kind == coltype.Float32 || c.Type.Kind == coltype.Float64 || c.Type.Base == "numeric" {
-			b.NaNs = -1
-			if n, ok := nans[c.FieldID]; ok && n >= 0 {
-				b.NaNs = n
-			}
-		}
-		if raw, ok := lower[c.FieldID]; ok {
-			b.Min = decodeBound(c.Type, raw)
-		}
-		if raw, ok := upper[c.FieldID]; ok {
-			b.Max = decodeBound(c.Type, raw)
-		}
-		if b.Min != nil && b.Max != nil && coltype.Compare(*b.Min, *b.Max) > 0 {
-			b.Min, b.Max = nil, nil
-		}
-		out[c.FieldID] = b
-	}
-	return out
-}
-
-// planID names a decoded manifest or manifest list: the bounds depend on the schema they are decoded for.
-type planID struct {
-	table, path string
-	schema      int
-}
-
-// cachedFiles is how many decoded data files the cache holds at most; about 5 kB each with 20 columns.
-const cachedFiles = 50_000
-
-// planCache keeps decoded manifests and plans. When it is full it is emptied.
-type planCache struct {
-	mu        sync.Mutex
-	files     int
-	manifests map[planID][]planEntry
-	plans     map[planID][]PlanPartition
-}
-
-func (p *planCache) plan(id planID) ([]PlanPartition, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	plan, ok := p.plans[id]
-	return plan, ok
-}
-
-func (p *planCache) manifest(id planID) ([]planEntry, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	entries, ok := p.manifests[id]
-	return entries, ok
-}
-
-// keepPlan keeps the newest plans only: each is a list of its own over the manifests' shared bounds.
-func (p *planCache) keepPlan(id planID, plan []PlanPartition) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.plans == nil || len(p.plans) >= 16 {
-		p.plans = map[planID][]PlanPartition{}
-	}
-	p.plans[id] = plan
-}
-
-func (p *planCache) keepManifest(id planID, entries []planEntry) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.manifests == nil || p.files+len(entries) > cachedFiles {
-		p.manifests, p.files = map[planID][]planEntry{}, 0
-	}
-	p.manifests[id] = entries
-	p.files += len(entries)
 }

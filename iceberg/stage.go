@@ -101,11 +101,11 @@ func (s *staging) inherit(ctx context.Context, c *Catalog, parent *table.Snapsho
 		return nil, err
 	}
 	for i, mf := range manifests {
-		entries, err := c.manifest(ctx, s.t, mf)
+		groups, err := c.manifest(ctx, s.t, mf)
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(entries, func(e planEntry) bool { return e.partition == partition }) {
+		if slices.ContainsFunc(groups, func(g fileGroup) bool { return g.partition == partition }) {
 			if manifests[i], err = s.without(mf, partition); err != nil {
 				return nil, err
 			}
