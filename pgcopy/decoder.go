@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -20,6 +21,10 @@ type DecodeOptions struct {
 	Rows  int              // rows a batch, default 20480
 	Bytes int64            // stream bytes a batch, default 16 MiB: wide rows make short batches
 	Alloc memory.Allocator // default memory.DefaultAllocator
+
+	// Turn, not nil, is held from before memory is taken for a value longer than Bytes until Stream has released its batch, or the
+	// next one is asked for, so that those who share it hold one such value in memory.
+	Turn sync.Locker
 }
 
 const (
@@ -51,6 +56,10 @@ type Decoder struct {
 	chunk     int   // rows a chunk: chunkRows, or fewer where values are much longer as text
 	hints     []int // bytes of each column in the last batch
 	lastBatch int   // its rows
+
+	long   int // longTuple, less in tests
+	passed int // bytes of a long tuple that have left the read buffer
+	turn   turns
 }
 
 // NewDecoder reads the stream r of rows with the columns of s, in that order. Batches have the
@@ -65,7 +74,7 @@ func NewDecoder(r io.Reader, s coltype.Schema, o DecodeOptions) *Decoder {
 	if o.Alloc == nil {
 		o.Alloc = memory.DefaultAllocator
 	}
-	d := &Decoder{r: r, schema: s, o: o, hasher: digest.NewHasher(s.Columns), chunk: chunkRows}
+	d := &Decoder{r: r, schema: s, o: o, hasher: digest.NewHasher(s.Columns), chunk: chunkRows, long: longTuple, turn: turns{l: o.Turn}}
 	for i, c := range s.Columns {
 		if err := checkType(c.Type); err != nil {
 			d.err = fmt.Errorf("decode column %q: %w; nothing was read", c.Name, err)
@@ -110,11 +119,13 @@ func (d *Decoder) Digest() digest.Digest { return d.hasher.Digest }
 
 // Next is the next batch, or io.EOF after the trailer and the end of r. The caller releases the batch.
 func (d *Decoder) Next() (arrow.RecordBatch, error) {
+	d.turn.give()
 	if d.err != nil {
 		return nil, d.err
 	}
 	batch, err := d.next()
 	if err != nil {
+		d.turn.give()
 		d.err = err
 		d.exacts = nil
 		for _, c := range d.cols {
@@ -135,11 +146,20 @@ func (d *Decoder) next() (arrow.RecordBatch, error) {
 		c.start(d.lastBatch, d.hints[i]+d.hints[i]/8)
 	}
 	d.exacts = d.exacts[:0]
+	d.shrink()
 	rows, size := 0, int64(0)
 	for rows < d.o.Rows && size < d.o.Bytes {
 		n, streamed, err := d.locate(min(d.chunk, d.o.Rows-rows), d.o.Bytes-size, rows == 0)
 		if err != nil {
 			return nil, err
+		}
+		if n == 0 && streamed > 0 && rows == 0 { // a long row begins a batch
+			made, err := d.longRow()
+			if err != nil {
+				return nil, err
+			}
+			rows, size = 1, max(made, 1)
+			continue
 		}
 		if n == 0 {
 			break
@@ -199,7 +219,9 @@ func (d *Decoder) decode(n int) (made int64, err error) {
 func (d *Decoder) batch(rows int) arrow.RecordBatch {
 	arrays := make([]arrow.Array, 0, len(d.cols)+1)
 	for i, c := range d.cols {
-		d.hints[i] = c.data.n
+		if d.hints[i] = c.data.n; int64(c.data.n) > d.o.Bytes { // a long value, which the next batch need not have
+			d.hints[i] = 0
+		}
 		data := c.finish()
 		arrays = append(arrays, array.MakeFromData(data))
 		data.Release()
@@ -216,7 +238,7 @@ func (d *Decoder) batch(rows int) arrow.RecordBatch {
 
 // locate finds the fields of up to limit tuples in the read buffer. It reads only when
 // not even one is there, and takes no more than room bytes, but always one tuple when first is true.
-// No tuple means the trailer, or that the batch is full.
+// No tuple means the trailer, or that the batch is full; with a size above 0, that a long one is at pos.
 func (d *Decoder) locate(limit int, room int64, first bool) (n int, size int64, err error) {
 	for n < limit {
 		length, need, err := d.tuple(n)
@@ -226,6 +248,9 @@ func (d *Decoder) locate(limit int, room int64, first bool) (n int, size int64, 
 		if need > 0 {
 			if n > 0 {
 				break
+			}
+			if need > max(d.long, 2) { // so its field count was seen
+				return 0, int64(need), nil
 			}
 			if err := d.fill(need); err != nil {
 				return 0, 0, err
@@ -263,18 +288,15 @@ func (d *Decoder) tuple(n int) (length, need int, err error) {
 		}
 		size := int(int32(binary.BigEndian.Uint32(b[at:])))
 		at += 4
-		if size < 0 {
-			if size != -1 {
-				return 0, 0, d.corrupt(d.row+int64(n)+1, i, fmt.Sprintf("field length %d", size))
+		if size > len(b)-at || size < 0 {
+			if what := badLength(size, at); what != "" {
+				return 0, 0, d.corrupt(d.row+int64(n)+1, i, what)
+			}
+			if size >= 0 {
+				return 0, at + size, nil
 			}
 			d.fields[k] = field{n: -1}
 			continue
-		}
-		if size > maxTuple-at {
-			return 0, 0, d.corrupt(d.row+int64(n)+1, i, fmt.Sprintf("field length %d makes the tuple longer than 1 GiB", size))
-		}
-		if size > len(b)-at {
-			return 0, at + size, nil
 		}
 		d.fields[k] = field{off: int32(d.pos + at), n: int32(size)}
 		at += size
@@ -285,6 +307,9 @@ func (d *Decoder) tuple(n int) (length, need int, err error) {
 // fill reads until need bytes from pos are in the buffer. The buffer grows with what has come, not
 // with what was announced.
 func (d *Decoder) fill(need int) error {
+	if d.end-d.pos >= need {
+		return nil
+	}
 	copy(d.buf, d.buf[d.pos:d.end])
 	d.pos, d.end = 0, d.end-d.pos
 	for empty := 0; d.end < need; {
@@ -314,14 +339,24 @@ func (d *Decoder) fill(need int) error {
 	return nil
 }
 
+// truncated is the error of a stream that ends where need bytes from pos were wanted.
 func (d *Decoder) truncated(need int) error {
 	switch {
 	case !d.started:
 		return d.corrupt(0, -1, fmt.Sprintf("the stream ends in its header, after %d bytes", d.end))
-	case d.end == 0:
+	case d.end+d.passed == 0:
 		return d.corrupt(d.row, -1, "the stream ends after this row, without a trailer")
 	}
-	return d.corrupt(d.row+1, -1, fmt.Sprintf("the stream ends in its tuple, after %d bytes of at least %d", d.end, need))
+	return d.corrupt(d.row+1, -1, fmt.Sprintf("the stream ends in its tuple, after %d bytes of at least %d", d.passed+d.end, d.passed+need))
+}
+
+// shrink gives the memory of a long array back.
+func (d *Decoder) shrink() {
+	if len(d.buf) > 4*longTuple && d.end-d.pos <= readSize {
+		buf := make([]byte, readSize)
+		d.pos, d.end = 0, copy(buf, d.buf[d.pos:d.end])
+		d.buf = buf
+	}
 }
 
 // header checks the signature and flags, and skips the extension.

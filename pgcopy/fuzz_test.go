@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"testing"
+	"testing/iotest"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -48,6 +49,9 @@ func FuzzDecode(f *testing.F) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		d := NewDecoder(bytes.NewReader(stream), s, DecodeOptions{Rows: 1 + int(rows)})
+		long := NewDecoder(iotest.HalfReader(bytes.NewReader(stream)), s, DecodeOptions{})
+		long.long = int(rows) // every longer row field by field
+		_, longErr := decodeRows(long)
 		var batches []arrow.RecordBatch
 		for {
 			b, err := d.Next()
@@ -55,16 +59,19 @@ func FuzzDecode(f *testing.F) {
 				break
 			}
 			if err != nil {
-				if !errors.Is(err, ErrCorrupt) {
-					t.Fatalf("%v does not wrap ErrCorrupt", err)
+				if !errors.Is(err, ErrCorrupt) || !errors.Is(longErr, ErrCorrupt) {
+					t.Fatalf("%v, and field by field %v, do not wrap ErrCorrupt", err, longErr)
 				}
 				return
 			}
 			batches = append(batches, b)
 		}
+		if longErr != nil || long.Digest() != d.Digest() {
+			t.Fatalf("field by field the digest is %v, %v; want %v", long.Digest(), longErr, d.Digest())
+		}
 		runtime.ReadMemStats(&after)
-		// A numeric of ten bytes prints as 131 KB, eight times over while buffers double; all else is small.
-		if used, most := after.TotalAlloc-before.TotalAlloc, uint64(4<<20)+uint64(len(stream))*200_000; used > most {
+		// A numeric of ten bytes prints as 131 KB, eight times over while buffers double, and twice; all else is small.
+		if used, most := after.TotalAlloc-before.TotalAlloc, uint64(8<<20)+uint64(len(stream))*400_000; used > most {
 			t.Fatalf("%d bytes were allocated for a stream of %d", used, len(stream))
 		}
 		e, err := NewEncoder(s)

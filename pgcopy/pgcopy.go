@@ -9,7 +9,8 @@
 // so that digests taken of the stream and of the batches are equal.
 //
 // A Decoder and an Encoder each serve one goroutine; the caller releases the batches. Memory is
-// bounded by DecodeOptions plus the longest tuple, whatever lengths a hostile stream announces.
+// bounded by DecodeOptions plus the longest tuple, whatever lengths a hostile stream announces. A text
+// or bytea of more than a MiB stands in memory once, in its batch: memory for it is taken when a MiB of it has come.
 package pgcopy
 
 import (

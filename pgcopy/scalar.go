@@ -243,9 +243,13 @@ func (c *column) oneJSONB(v []byte) (bool, error) {
 		return false, fmt.Errorf("jsonb field without its version byte")
 	}
 	if v[0] != 1 {
-		return false, fmt.Errorf("jsonb field of version %d, want 1", v[0])
+		return false, badJSONB(v[0])
 	}
 	return c.oneRaw(v[1:])
+}
+
+func badJSONB(version byte) error {
+	return fmt.Errorf("jsonb field of version %d, want 1", version)
 }
 
 func (c *column) oneBool(v []byte) (bool, error) {

@@ -68,6 +68,7 @@ func drain(dec *Decoder, sink func(arrow.RecordBatch) error) error {
 			err = sink(b)
 		}
 		b.Release()
+		dec.turn.give()
 		if err != nil {
 			return err
 		}
