@@ -115,7 +115,7 @@ func (c *Catalog) manifest(ctx context.Context, t *Table, mf icego.ManifestFile)
 // fileGroups decodes the files of a manifest.
 func (t *Table) fileGroups(live []icego.ManifestEntry, specID int) ([]fileGroup, error) {
 	var groups []fileGroup
-	var packed packedStats
+	packed := packedStats{left: len(live)}
 	for _, m := range live {
 		df := m.DataFile()
 		g, err := t.groupOf(df, specID)

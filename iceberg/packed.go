@@ -22,11 +22,12 @@ const (
 	hasUpper
 )
 
-// packedChunk is how many bytes of statistics are allocated at once.
-const packedChunk = 64 << 10
+// packedChunk is how many bytes of statistics are allocated at once, at most.
+const packedChunk = 16 << 10
 
 // packedStats gathers the statistics of the files of one manifest.
 type packedStats struct {
+	left  int // files to come, about
 	chunk []byte
 	entry []byte
 }
@@ -71,8 +72,9 @@ func (p *packedStats) add(df icego.DataFile) []byte {
 		p.entry = e
 	}
 	if len(out) > cap(p.chunk)-len(p.chunk) {
-		p.chunk = make([]byte, 0, max(packedChunk, len(out)))
+		p.chunk = make([]byte, 0, max(len(out), min(packedChunk, len(out)*p.left)))
 	}
+	p.left--
 	at := len(p.chunk)
 	p.chunk = append(p.chunk, out...)
 	return p.chunk[at:len(p.chunk):len(p.chunk)]
