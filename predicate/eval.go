@@ -48,10 +48,12 @@ func (p *Predicate) Eval(arrs []arrow.Array, exact arrow.Array, sel []bool) erro
 // call is one evaluation: the batch and scratch space.
 type call struct {
 	rows, words int
-	arrs        []arrow.Array
+	arrs        []arrow.Array // nil as long as column was not asked
+	column      func(slot int) (arrow.Array, error)
 	cols        []coltype.Column
 	cells       [][]cell // per column, nil without
 	free        [][]uint64
+	dicts       map[*leaf]passed // of the chunk being read; nil: not kept
 }
 
 // cell is a row's value out of the side column.
@@ -226,7 +228,11 @@ func (x *isTest) eval(c *call, active, t, n []uint64) error {
 }
 
 func (x *nullLeaf) eval(c *call, _, t, n []uint64) error {
-	nullBits(c.arrs[x.slot], t)
+	arr, err := c.array(x.slot)
+	if err != nil {
+		return err
+	}
+	nullBits(arr, t)
 	for _, cell := range c.cellsOf(x.slot) {
 		t[cell.row/64] &^= 1 << (cell.row % 64)
 	}
@@ -240,9 +246,12 @@ func (x *nullLeaf) eval(c *call, _, t, n []uint64) error {
 }
 
 func (x *leaf) eval(c *call, active, t, n []uint64) error {
-	arr := c.arrs[x.slot]
+	arr, err := c.array(x.slot)
+	if err != nil {
+		return err
+	}
 	nullBits(arr, n)
-	if err := x.fill(arr, active, t); err != nil {
+	if err := x.fill(c, arr, active, t); err != nil {
 		return fmt.Errorf("evaluate predicate: column %q: %w", c.cols[x.slot].Name, err)
 	}
 	for i := range t {
@@ -260,26 +269,36 @@ func (x *leaf) eval(c *call, active, t, n []uint64) error {
 }
 
 // fill sets the bits of t for the values that pass; rows that are NULL get anything.
-func (x *leaf) fill(arr arrow.Array, active, t []uint64) error {
+func (x *leaf) fill(c *call, arr arrow.Array, active, t []uint64) error {
 	switch a := arr.(type) {
 	case *array.Null:
 		fillBits(t, false)
 		return nil
 	case *array.Dictionary:
-		return x.fillDictionary(a, t)
+		return x.fillDictionary(c, a, t)
 	case array.ExtensionArray:
 		arr = a.Storage()
 	}
 	return x.match.fill(arr, active, t)
 }
 
-func (x *leaf) fillDictionary(a *array.Dictionary, t []uint64) error {
-	dict := a.Dictionary()
-	passed := make([]uint64, (dict.Len()+63)/64)
-	all := make([]uint64, len(passed))
-	fillBits(all, true)
-	if err := x.fill(dict, all, passed); err != nil {
-		return err
+func (x *leaf) fillDictionary(c *call, a *array.Dictionary, t []uint64) error {
+	got := c.dicts[x]
+	if got.bits == nil || got.dict != a.Data().Dictionary() {
+		dict := a.Dictionary()
+		got = passed{dict: a.Data().Dictionary(), bits: make([]uint64, (dict.Len()+63)/64)}
+		all := make([]uint64, len(got.bits))
+		fillBits(all, true)
+		if err := x.fill(c, dict, all, got.bits); err != nil {
+			return err
+		}
+		if c.dicts != nil {
+			c.dicts[x] = got
+		}
+	}
+	if codes, ok := a.Indices().(*array.Int32); ok {
+		fillCodes(codes.Int32Values(), got.bits, t)
+		return nil
 	}
 	fillBits(t, false)
 	for i := range a.Len() {
@@ -287,7 +306,7 @@ func (x *leaf) fillDictionary(a *array.Dictionary, t []uint64) error {
 			continue
 		}
 		k := a.GetValueIndex(i)
-		t[i/64] |= (passed[k/64] >> (k % 64) & 1) << (i % 64)
+		t[i/64] |= (got.bits[k/64] >> (k % 64) & 1) << (i % 64)
 	}
 	return nil
 }

@@ -364,7 +364,24 @@ func clamp(n, limit *big.Int) *big.Int {
 	return limit
 }
 
+// fillSmall calls fill, unless nothing passes.
+func (m *decimalMatch) fillSmall(t []uint64, fill func()) {
+	if m.none {
+		fillBits(t, false)
+		return
+	}
+	fill()
+}
+
 func (m *decimalMatch) fill(arr arrow.Array, _, t []uint64) error {
+	switch a := arr.(type) { // unscaled numbers of up to 18 digits
+	case *array.Int32:
+		m.fillSmall(t, func() { fillInts(m.small, a.Int32Values(), t) })
+		return nil
+	case *array.Int64:
+		m.fillSmall(t, func() { fillInts(m.small, a.Int64Values(), t) })
+		return nil
+	}
 	a, ok := arr.(*array.Decimal128)
 	if !ok {
 		return wrongArray(arr, "decimal128")
