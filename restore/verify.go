@@ -6,7 +6,6 @@ import (
 	"io"
 	"sync"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"golang.org/x/sync/errgroup"
 
 	"frostline/digest"
@@ -60,12 +59,9 @@ func (r *Restorer) digestTable(ctx context.Context, p *plan, table postgres.Name
 	for _, cond := range conds {
 		query := "SELECT " + pgcopy.SelectList(p.record.Schema.Columns, "") + " FROM ONLY " + table.String() + " WHERE " + cond
 		g.Go(func() error {
-			d, err := pgcopy.Stream(p.record.Schema, pgcopy.DecodeOptions{Rows: r.BatchRows}, func(w io.Writer) (int64, error) {
+			d, err := pgcopy.Sum(p.record.Schema, func(w io.Writer) (int64, error) {
 				return snap.CopyOut(ctx, query, w)
-			}, func(b arrow.RecordBatch) error {
-				r.Progress.Add(b.NumRows(), 0)
-				return nil
-			})
+			}, func(rows int64) { r.Progress.Add(rows, 0) })
 			if err != nil {
 				return err
 			}
