@@ -3,6 +3,7 @@ package parquetio
 import (
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math"
 	"sync"
 )
@@ -17,9 +18,12 @@ type encodedPage struct {
 	raw    int    // size before compression, header included
 	rows   int
 	bounds leafBounds
+
+	tail     func(io.Writer) error // writes the end of a huge page, nil without; it reads the batch's memory
+	tailSize int
 }
 
-func (p *encodedPage) size() int { return len(p.bytes) + len(p.long) }
+func (p *encodedPage) size() int { return len(p.bytes) + len(p.long) + p.tailSize }
 
 // zstdRoom is the first guess of what n bytes become: half, or all of a long page, which must not be grown into.
 func zstdRoom(n int) int {
@@ -65,6 +69,9 @@ type leafWriter struct {
 
 // flushPage encodes what vals holds as one data page.
 func (w *leafWriter) flushPage() error {
+	if w.vals.lent {
+		return w.flushHuge()
+	}
 	w.scratch = scratches.Get().(*scratch)
 	defer func() {
 		if cap(w.buf) <= 16<<20 { // one huge value must not stay
@@ -138,16 +145,21 @@ func (w *leafWriter) flushPage() error {
 	for _, part := range parts {
 		page.bytes = append(page.bytes, part...)
 	}
+	w.keep(page, encoding, levels)
+	return nil
+}
+
+// keep adds a finished page to the chunk and empties vals.
+func (w *leafWriter) keep(page encodedPage, encoding, levels int32) {
 	w.note(encoding)
 	w.pages = append(w.pages, page)
 	w.size += page.size()
 	w.levels += int64(levels)
-	w.bounds.merge(b, &w.leaf)
+	w.bounds.merge(page.bounds, &w.leaf)
 	if w.bloom != nil {
-		w.bloom.addPage(p, &w.elem)
+		w.bloom.addPage(&w.vals, &w.elem)
 	}
-	p.reset()
-	return nil
+	w.vals.reset()
 }
 
 // note records an encoding of the chunk.

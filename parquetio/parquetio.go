@@ -36,6 +36,8 @@ type WriteOptions struct {
 	// Bloom names the columns (PostgreSQL's names) whose chunks get a Bloom filter, sized by the
 	// distinct values of each for 2 % false positives. It must be a column for which CanBloom is true.
 	Bloom []string
+
+	keepZipped int // keepZipped, less in tests
 }
 
 // Info describes a written file.

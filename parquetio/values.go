@@ -21,14 +21,15 @@ type pageValues struct {
 	bools []byte
 	data  []byte   // byte arrays, or fixed ones end to end
 	offs  []uint32 // byte arrays: n+1 offsets into data
+	lent  bool     // data is one huge value, in the batch's memory
 }
 
 func (p *pageValues) reset() {
 	p.rows, p.nulls = 0, 0
 	p.defs, p.reps = p.defs[:0], p.reps[:0]
 	p.i32, p.i64, p.bools = p.i32[:0], p.i64[:0], p.bools[:0]
-	if cap(p.data) > 16<<20 { // one huge cell must not stay
-		p.data = nil
+	if p.lent || cap(p.data) > 16<<20 { // one huge cell must not stay
+		p.data, p.lent = nil, false
 	}
 	p.data = p.data[:0]
 	p.offs = append(p.offs[:0], 0)
@@ -36,6 +37,19 @@ func (p *pageValues) reset() {
 
 func (p *pageValues) bytes() int {
 	return len(p.defs)/4 + 4*len(p.i32) + 8*len(p.i64) + len(p.bools)/8 + len(p.data) + 4*len(p.offs)
+}
+
+// lend takes row of the batch column arr as the whole page, without a copy, where it is one huge value.
+func (p *pageValues) lend(l *leaf, arr arrow.Array, row int) bool {
+	offs := stringOffsets(arr)
+	if offs == nil || l.shape != shapeFlat || l.elem.typ != physByteArray || int(offs[row+1]-offs[row]) < hugeValue || arr.IsNull(row) {
+		return false
+	}
+	b := arr.Data().Buffers()[2].Bytes()
+	p.rows, p.defs, p.lent = 1, append(p.defs, 1), true
+	p.data = b[offs[row]:offs[row+1]:offs[row+1]]
+	p.offs = append(p.offs, uint32(len(p.data)))
+	return true
 }
 
 // appendRows adds rows [from, to) of the batch column arr.

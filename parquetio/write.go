@@ -74,6 +74,9 @@ func NewWriter(w io.Writer, s coltype.Schema, o WriteOptions) (*Writer, error) {
 		o.PageRows = 20480
 	}
 	o.PageRows = min(o.PageRows, o.RowGroupRows)
+	if o.keepZipped == 0 {
+		o.keepZipped = keepZipped
+	}
 	out := &Writer{out: &hashWriter{w: w, h: sha256.New()}, o: o, schema: s, arrow: s.Arrow()}
 	elems, leaves, err := writeSchema(s, out.arrow)
 	if err != nil {
@@ -115,7 +118,7 @@ func (w *Writer) Write(b arrow.RecordBatch) error {
 		if n == 0 || w.pageRows+n == w.o.PageRows || w.groupRows+w.pageRows+n == w.o.RowGroupRows {
 			cut = true
 		}
-		if err := w.add(b, from, to, cut); err != nil {
+		if err := w.add(b, from, to, cut, alone); err != nil {
 			w.err = fmt.Errorf("write Parquet: %w", err)
 			return w.err
 		}
@@ -195,9 +198,13 @@ func stringOffsets(arr arrow.Array) []int32 {
 	return nil
 }
 
-// add puts rows [from, to) of b into the page, and ends it when cut is set.
-func (w *Writer) add(b arrow.RecordBatch, from, to int, cut bool) error {
+// add puts rows [from, to) of b into the page, and ends it when cut is set. A row that is alone may have a huge value, which is
+// written at once.
+func (w *Writer) add(b arrow.RecordBatch, from, to int, cut, alone bool) error {
 	err := w.each(func(l *leafWriter) error {
+		if alone && l.vals.lend(&l.leaf, b.Column(l.column), from) {
+			return l.flushPage()
+		}
 		if err := l.vals.appendRows(&l.leaf, b.Column(l.column), from, to); err != nil {
 			return err
 		}
@@ -241,6 +248,9 @@ func (w *Writer) afterCut() error {
 	size := 0
 	for _, l := range w.leaves {
 		size += l.size
+		if n := len(l.pages); l.pages[n-1].tail != nil { // it must go before its batch
+			size = rowGroupBytes
+		}
 	}
 	if w.groupRows >= w.o.RowGroupRows || size >= rowGroupBytes {
 		return w.flushGroup()
@@ -302,6 +312,11 @@ func (w *Writer) writeChunk(l *leafWriter) (columnChunk, groupIndex, error) {
 		c.uncompressed += int64(p.raw)
 		for _, b := range [][]byte{p.bytes, p.long} {
 			if _, err := w.out.Write(b); err != nil {
+				return c, x, err
+			}
+		}
+		if p.tail != nil {
+			if err := p.tail(w.out); err != nil {
 				return c, x, err
 			}
 		}
