@@ -186,7 +186,7 @@ func (e *Engine) check(r Request) error {
 	case r.Limit < 0:
 		return badRequest("bad_limit", "limit", "", "limit %d is negative", r.Limit)
 	case r.Limit > e.opt.MaxLimit:
-		return badRequest("bad_limit", "limit", "ask for pages, or filter more",
+		return badRequest("bad_limit", "limit", "ask for pages by pageToken or offset, or filter more",
 			"limit %d is above the largest allowed, %d", r.Limit, e.opt.MaxLimit)
 	}
 	return e.checkAny(r)
