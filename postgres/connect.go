@@ -150,10 +150,7 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 
 // onlyTLS takes from cc the ways to connect in clear text, in which a token could be read: all but those on this machine.
 func onlyTLS(cc *pgx.ConnConfig) error {
-	inClear := func(host string, c *tls.Config) bool {
-		ip := net.ParseIP(host)
-		return c == nil && !strings.HasPrefix(host, "/") && host != "localhost" && (ip == nil || !ip.IsLoopback())
-	}
+	inClear := func(host string, c *tls.Config) bool { return c == nil && !local(host) }
 	cc.Fallbacks = slices.DeleteFunc(cc.Fallbacks, func(f *pgconn.FallbackConfig) bool { return inClear(f.Host, f.TLSConfig) })
 	if !inClear(cc.Host, cc.TLSConfig) {
 		return nil

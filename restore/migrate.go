@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/apache/arrow-go/v18/arrow"
-
 	"frostline/digest"
 	"frostline/pgcopy"
 	"frostline/postgres"
@@ -212,12 +210,9 @@ func (r *Restorer) digestMoved(ctx context.Context, p *plan) (digest.Digest, err
 	r.Progress.Begin("verify", p.digest.Rows)
 	defer r.Progress.End()
 	query := "SELECT " + pgcopy.SelectList(p.record.Schema.Columns, "t") + " FROM " + p.moved()
-	return pgcopy.Stream(p.record.Schema, pgcopy.DecodeOptions{Rows: r.BatchRows}, func(w io.Writer) (int64, error) {
+	return pgcopy.Sum(p.record.Schema, func(w io.Writer) (int64, error) {
 		return r.DB.CopyOut(ctx, query, w)
-	}, func(b arrow.RecordBatch) error {
-		r.Progress.Add(b.NumRows(), 0)
-		return nil
-	})
+	}, func(rows int64) { r.Progress.Add(rows, 0) })
 }
 
 // movedSoFar is what the table of progress says.

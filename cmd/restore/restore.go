@@ -45,6 +45,9 @@ func (c *restoreCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, 
 	}
 	defer close()
 	r.Workers, r.BatchRows = c.Workers, c.BatchSize
+	if cores := shareCores(r.DB); r.Workers == 0 {
+		r.Workers = cores
+	}
 	req := restore.Request{
 		SourcePath: c.SourcePath, Target: postgres.Name{Schema: c.TargetSchema, Table: c.TargetTable}, Snapshot: c.Snapshot,
 		NoCreate: c.NoCreate, Unlogged: c.Unlogged, Tablespace: c.TargetTablespace, Attach: c.Attach, Replace: c.ReplaceExisting, DryRun: c.DryRun,
