@@ -16,15 +16,16 @@ import (
 	"frostline/query"
 )
 
-// encoder writes a result as JSON, a part at a time.
-type encoder struct {
-	res  *query.Result
-	keys [][]byte // `"name":`, by column
+// objects encodes rows as JSON objects.
+type objects struct {
+	cols    []coltype.Column
+	keys    [][]byte // `"name":`, by column
+	strings bool     // decimals and large integers as strings
 }
 
-func newEncoder(res *query.Result) (*encoder, error) {
-	e := &encoder{res: res}
-	for _, c := range res.Columns {
+func newObjects(cols []coltype.Column, strings bool) (*objects, error) {
+	e := &objects{cols: cols, strings: strings}
+	for _, c := range cols {
 		if c.Type.Kind == coltype.Invalid {
 			return nil, fmt.Errorf("encode column %q: it has no type", c.Name)
 		}
@@ -33,26 +34,39 @@ func newEncoder(res *query.Result) (*encoder, error) {
 	return e, nil
 }
 
-// partSize is how much is gathered for one write.
-const partSize = 64 << 10
+// encoder writes a result as one JSON object, a part at a time.
+type encoder struct {
+	*objects
+	res     *query.Result
+	matched *int64 // nil where it is not known
+	next    string // the token of the next page, "" at the end
+}
+
+func newEncoder(res *query.Result) (*encoder, error) {
+	o, err := newObjects(res.Columns, false)
+	if err != nil {
+		return nil, err
+	}
+	e := &encoder{objects: o, res: res}
+	if res.Counted {
+		e.matched = &res.Matched
+	}
+	return e, nil
+}
 
 // write gives the answer to out in parts. data comes first, in the order of the columns asked for.
 func (e *encoder) write(out func([]byte) error) error {
 	buf := append(make([]byte, 0, partSize+partSize/4), `{"data":[`...)
 	first := true
 	for _, b := range e.res.Batches {
-		cells := make([]cellFunc, len(e.res.Columns))
-		for j, c := range e.res.Columns {
-			cells[j] = cellsOf(c.Type, b.Column(j))
-		}
-		exact := exactOf(e.res.Exact(b))
+		row := e.rows(b)
 		for i := range int(b.NumRows()) {
 			if !first {
 				buf = append(buf, ',')
 			}
 			first = false
 			var err error
-			if buf, err = e.appendRow(buf, b, cells, exact, i); err != nil {
+			if buf, err = row(buf, i); err != nil {
 				return err
 			}
 			if len(buf) >= partSize {
@@ -66,48 +80,61 @@ func (e *encoder) write(out func([]byte) error) error {
 	return out(e.appendTail(buf))
 }
 
-func (e *encoder) appendRow(buf []byte, b arrow.RecordBatch, cells []cellFunc, exact func(int) map[string]string, i int) ([]byte, error) {
-	texts := exact(i)
-	buf = append(buf, '{')
-	for j, c := range e.res.Columns {
-		if j > 0 {
-			buf = append(buf, ',')
-		}
-		buf = append(buf, e.keys[j]...)
-		if b.Column(j).IsNull(i) {
-			if text, ok := texts[c.Name]; ok {
-				buf = appendString(buf, text)
-			} else {
-				buf = append(buf, "null"...)
-			}
-			continue
-		}
-		var err error
-		if buf, err = cells[j](buf, i); err != nil {
-			return nil, fmt.Errorf("encode column %q: %w", c.Name, err)
-		}
+// rows is the encoder of b's rows.
+func (e *objects) rows(b arrow.RecordBatch) cellFunc {
+	cells := make([]cellFunc, len(e.cols))
+	for j, c := range e.cols {
+		cells[j] = cellsOf(c.Type, b.Column(j), e.strings)
 	}
-	return append(buf, '}'), nil
+	exact := exactOf(sideOf(b, e.cols))
+	return func(buf []byte, i int) ([]byte, error) {
+		texts := exact(i)
+		buf = append(buf, '{')
+		for j, c := range e.cols {
+			if j > 0 {
+				buf = append(buf, ',')
+			}
+			buf = append(buf, e.keys[j]...)
+			if b.Column(j).IsNull(i) {
+				if text, ok := texts[c.Name]; ok {
+					buf = appendString(buf, text)
+				} else {
+					buf = append(buf, "null"...)
+				}
+				continue
+			}
+			var err error
+			if buf, err = cells[j](buf, i); err != nil {
+				return nil, fmt.Errorf("encode column %q: %w", c.Name, err)
+			}
+		}
+		return append(buf, '}'), nil
+	}
+}
+
+// sideOf is the side column of a batch of cols, nil without one.
+func sideOf(b arrow.RecordBatch, cols []coltype.Column) arrow.Array {
+	if int(b.NumCols()) > len(cols) {
+		return b.Column(len(cols))
+	}
+	return nil
 }
 
 // appendTail ends the answer with everything but the rows.
 func (e *encoder) appendTail(buf []byte) []byte {
 	buf = append(buf, ']')
-	if e.res.Counted {
-		buf = strconv.AppendInt(append(buf, `,"totalMatched":`...), e.res.Matched, 10)
+	if e.matched != nil {
+		buf = strconv.AppendInt(append(buf, `,"totalMatched":`...), *e.matched, 10)
 	}
 	buf = strconv.AppendInt(append(buf, `,"totalScanned":`...), e.res.Scanned, 10)
 	buf = strconv.AppendFloat(append(buf, `,"executionTimeMs":`...), float64(e.res.Elapsed.Microseconds())/1000, 'f', -1, 64)
-	buf = append(buf, `,"schema":{`...)
-	for j, c := range e.res.Columns {
-		if j > 0 {
-			buf = append(buf, ',')
-		}
-		buf = appendString(append(buf, e.keys[j]...), c.Type.Iceberg())
-	}
-	buf = appendString(append(buf, `},"archivePath":`...), e.res.Path)
+	buf = e.appendSchema(append(buf, `,"schema":`...))
+	buf = appendString(append(buf, `,"archivePath":`...), e.res.Path)
 	buf = append(strconv.AppendInt(append(buf, `,"snapshotId":"`...), e.res.Snapshot, 10), '"') // more digits than a double holds
-	pruning, _ := json.Marshal(e.res.Pruning)                                                   // integers only: it cannot fail
+	if e.next != "" {
+		buf = appendString(append(buf, `,"nextPageToken":`...), e.next)
+	}
+	pruning, _ := json.Marshal(e.res.Pruning) // integers only: it cannot fail
 	buf = append(append(buf, `,"pruning":`...), pruning...)
 	for i, w := range e.res.Warnings {
 		buf = appendString(append(buf, []string{`,"warnings":[`, `,`}[min(i, 1)]...), w)
@@ -116,6 +143,18 @@ func (e *encoder) appendTail(buf []byte) []byte {
 		buf = append(buf, ']')
 	}
 	return append(buf, "}\n"...)
+}
+
+// appendSchema appends the columns and their Iceberg types as an object.
+func (e *objects) appendSchema(buf []byte) []byte {
+	buf = append(buf, '{')
+	for j, c := range e.cols {
+		if j > 0 {
+			buf = append(buf, ',')
+		}
+		buf = appendString(append(buf, e.keys[j]...), c.Type.Iceberg())
+	}
+	return append(buf, '}')
 }
 
 // exactOf gives the exact texts of a row by column name, nil without.
@@ -140,17 +179,29 @@ func exactOf(arr arrow.Array) func(int) map[string]string {
 	}
 }
 
-// cellFunc appends the JSON of row i, which is not NULL.
+// exactInteger is the largest integer up to which a double has all of them.
+const exactInteger = 1 << 53
+
+// cellFunc appends the JSON of row i, which is not NULL where it is of one column.
 type cellFunc func(buf []byte, i int) ([]byte, error)
 
 // cellsOf is the encoder of a column. The common types are read from Arrow directly, the others as values.
-func cellsOf(t coltype.Type, arr arrow.Array) cellFunc {
+func cellsOf(t coltype.Type, arr arrow.Array, asStrings bool) cellFunc {
 	switch a := arr.(type) {
 	case *array.Int32:
 		if t.Kind == coltype.Int32 {
 			return func(buf []byte, i int) ([]byte, error) { return strconv.AppendInt(buf, int64(a.Value(i)), 10), nil }
 		}
 	case *array.Int64:
+		if t.Kind == coltype.Int64 && asStrings {
+			return func(buf []byte, i int) ([]byte, error) {
+				v := a.Value(i)
+				if -exactInteger <= v && v <= exactInteger {
+					return strconv.AppendInt(buf, v, 10), nil
+				}
+				return append(strconv.AppendInt(append(buf, '"'), v, 10), '"'), nil
+			}
+		}
 		if t.Kind == coltype.Int64 {
 			return func(buf []byte, i int) ([]byte, error) { return strconv.AppendInt(buf, a.Value(i), 10), nil }
 		}
@@ -168,7 +219,7 @@ func cellsOf(t coltype.Type, arr arrow.Array) cellFunc {
 		}
 	case *array.List:
 		if t.Kind == coltype.List && t.Elem != nil {
-			return listCells(*t.Elem, a)
+			return listCells(*t.Elem, a, asStrings)
 		}
 	}
 	return func(buf []byte, i int) ([]byte, error) {
@@ -176,13 +227,13 @@ func cellsOf(t coltype.Type, arr arrow.Array) cellFunc {
 		if err != nil {
 			return nil, err
 		}
-		return appendValue(buf, t, v), nil
+		return appendValue(buf, t, v, asStrings), nil
 	}
 }
 
-func listCells(elem coltype.Type, a *array.List) cellFunc {
+func listCells(elem coltype.Type, a *array.List, asStrings bool) cellFunc {
 	values := a.ListValues()
-	cell := cellsOf(elem, values)
+	cell := cellsOf(elem, values, asStrings)
 	return func(buf []byte, i int) ([]byte, error) {
 		buf = append(buf, '[')
 		from, to := a.ValueOffsets(i)
@@ -204,14 +255,14 @@ func listCells(elem coltype.Type, a *array.List) cellFunc {
 }
 
 // appendValue appends the JSON of a value of a type that is not a float, text or bytes.
-func appendValue(buf []byte, t coltype.Type, v coltype.Value) []byte {
+func appendValue(buf []byte, t coltype.Type, v coltype.Value, asStrings bool) []byte {
 	switch t.Kind {
 	case coltype.Bool:
 		return strconv.AppendBool(buf, v.I != 0)
 	case coltype.Int32, coltype.Int64:
 		return strconv.AppendInt(buf, v.I, 10)
 	case coltype.Decimal:
-		if v.Special == coltype.Finite {
+		if v.Special == coltype.Finite && !asStrings {
 			return coltype.AppendText(buf, t, v)
 		}
 	case coltype.Timestamp, coltype.TimestampTZ:

@@ -1,100 +1,87 @@
 package rest
 
 import (
-	"bytes"
-	"encoding/json"
+	"errors"
 	"net/http"
-	"net/url"
+	"strconv"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/labstack/echo/v4"
 
+	"frostline/coltype"
 	"frostline/query"
+	"frostline/rest/api"
 )
 
-func (s *Server) postQuery(c echo.Context) error {
-	if _, err := params(c, nil, ""); err != nil {
-		return err
-	}
-	r, err := s.readBody(c, true)
+// handlers are the operations of the document, as the generated code calls them.
+type handlers struct{ *Server }
+
+var _ api.ServerInterface = handlers{}
+
+// Query answers a query whose body names the archive.
+func (h handlers) Query(c echo.Context) error {
+	q, err := decode[api.Query](c)
 	if err != nil {
-		return s.refused(err)
+		return h.refused(err)
 	}
-	return s.answer(c, r)
+	return h.answer(c, q)
 }
 
-func (s *Server) getQuery(c echo.Context) error {
-	v, err := params(c, []string{"archivePath", "columns", "filter", "limit", "offset", "count"}, "columns")
-	if err != nil {
-		return s.refused(err)
+// QueryByParameters answers a query of the query string.
+func (h handlers) QueryByParameters(c echo.Context, p api.QueryByParametersParams) error {
+	q := api.Query{ArchivePath: p.ArchivePath, FilterExpression: p.Filter, Limit: p.Limit, Offset: p.Offset, Count: api.Count(p.Count),
+		SnapshotId: p.SnapshotId, PageToken: p.PageToken, Format: api.Format(p.Format), Numbers: api.Numbers(p.Numbers)}
+	var err error
+	if q.Columns, err = columnList(p.Columns); err != nil {
+		return h.refused(err)
 	}
-	r := query.Request{Path: v.Get("archivePath"), Expression: v.Get("filter"), Limit: defaultLimit}
-	if r.Columns, err = columnList(v["columns"]); err != nil {
-		return s.refused(err)
-	}
-	for _, name := range []string{"limit", "offset"} {
-		if v.Has(name) {
-			if err := setNumber(&r, name, v.Get(name)); err != nil {
-				return s.refused(err)
-			}
-		}
-	}
-	if v.Has("count") {
-		if err := setCount(&r, v.Get("count")); err != nil {
-			return s.refused(err)
-		}
-	}
-	return s.answer(c, r)
+	return h.answer(c, q)
 }
 
-func (s *Server) postQueryByTable(c echo.Context) error {
-	path, err := s.byTable(c)
+// QueryByTable answers a query whose URL names the archive. Its body has every field of Query but archivePath.
+func (h handlers) QueryByTable(c echo.Context, schema, table, partition string, p api.QueryByTableParams) error {
+	q, err := decode[api.Query](c)
 	if err != nil {
-		return s.refused(err)
+		return h.refused(err)
 	}
-	r, err := s.readBody(c, false)
-	if err != nil {
-		return s.refused(err)
+	if q.ArchivePath, err = h.locate(c, schema, table, partition, p.Bucket, p.Prefix); err != nil {
+		return h.refused(err)
 	}
-	r.Path = path
-	return s.answer(c, r)
+	return h.answer(c, q)
 }
 
-// byTable is the archive path that schema, table and partition value of the URL name.
-func (s *Server) byTable(c echo.Context) (string, error) {
-	v, err := params(c, []string{"bucket", "prefix"}, "")
-	if err != nil {
+// locate is the archive path that schema, table and partition value of the URL name.
+func (h handlers) locate(c echo.Context, schema, table, partition, bucket, prefix string) (string, error) {
+	if err := h.engine.CheckWarehouse(bucket, prefix); err != nil {
 		return "", err
 	}
-	if err := s.engine.CheckWarehouse(v.Get("bucket"), v.Get("prefix")); err != nil {
-		return "", err
-	}
-	var part [3]string
-	for i, name := range []string{"schema", "table", "partitionValue"} {
-		part[i] = c.Param(name)
-		if c.Request().URL.RawPath != "" { // then echo matched, and cut, the escaped path
-			if part[i], err = url.PathUnescape(part[i]); err != nil {
-				return "", bad("path", name, "", "the URL is not well formed")
-			}
-		}
-		if part[i] == "" {
-			return "", bad("path", name, "", "%s is empty in the URL", name)
-		}
-	}
-	return s.engine.Locate(c.Request().Context(), part[0], part[1], part[2])
+	return h.engine.Locate(c.Request().Context(), schema, table, partition)
 }
 
 // refused counts a query that did not reach the engine.
-func (s *Server) refused(err error) error {
-	s.metrics.count.WithLabelValues("error").Inc()
+func (h handlers) refused(err error) error {
+	h.metrics.refused()
 	return err
 }
 
-// answer runs r and streams the result.
-func (s *Server) answer(c echo.Context, r query.Request) error {
+// answer runs q and sends the rows.
+func (h handlers) answer(c echo.Context, q api.Query) error {
+	a, err := h.ask(c, q)
+	if err != nil {
+		return h.refused(err)
+	}
+	if a.format == api.FormatJson {
+		return h.answerJSON(c, a)
+	}
+	return h.answerStream(c, a)
+}
+
+// answerJSON sends a page of rows with its totals.
+func (h handlers) answerJSON(c echo.Context, a ask) error {
 	start := time.Now()
-	res, err := s.engine.Query(c.Request().Context(), r)
-	s.metrics.observe(res, err, time.Since(start))
+	res, err := h.engine.Query(c.Request().Context(), a.Request)
+	h.metrics.observe(res, err, time.Since(start))
 	if err != nil {
 		return err
 	}
@@ -103,93 +90,87 @@ func (s *Server) answer(c echo.Context, r query.Request) error {
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
-	c.Response().WriteHeader(http.StatusOK)
-	rc := http.NewResponseController(c.Response())
+	enc.strings = a.strings
+	if a.page != nil && a.page.Matched != nil {
+		enc.matched = a.page.Matched
+	}
+	if enc.next, err = h.next(a, res); err != nil {
+		return err
+	}
+	out := h.newSink(c, echo.MIMEApplicationJSON, true)
+	defer out.release()
 	err = enc.write(func(b []byte) error {
-		_ = rc.SetWriteDeadline(time.Now().Add(s.opt.WriteTimeout))
-		_, err := c.Response().Write(b)
+		_, err := out.Write(b)
 		return err
 	})
-	_ = rc.SetWriteDeadline(time.Time{})
-	if err != nil {
-		// The status is sent already: the connection is cut so that nobody takes half an answer for one.
-		s.opt.Log.Warn("answer not sent to its end", "error", err)
-		panic(http.ErrAbortHandler)
+	if err == nil {
+		err = out.close()
 	}
-	return nil
+	return h.sent(c, err)
 }
 
-// column is one column of a metadata answer.
-type column struct {
-	ID       int    `json:"id"`
-	Name     string `json:"name"`
-	Type     string `json:"type"`
-	Required bool   `json:"required"`
-	Source   string `json:"sourceType"` // PostgreSQL's
+// next is the token of the page after res, "" at the end.
+func (h handlers) next(a ask, res *query.Result) (string, error) {
+	if res.Next == nil {
+		return "", nil
+	}
+	p := page{Position: *res.Next}
+	switch {
+	case a.page != nil && a.page.Matched != nil:
+		p.Matched = a.page.Matched
+	case res.Counted:
+		p.Matched = &res.Matched
+	}
+	return h.tokens.sign(p, a.bound)
 }
 
-// partition is one archived partition of a metadata answer.
-type partition struct {
-	Name       string `json:"name"`
-	Path       string `json:"archivePath"`
-	Records    int64  `json:"totalRecords"`
-	Files      int    `json:"totalFiles"`
-	Bytes      int64  `json:"totalBytes"`
-	ArchivedAt string `json:"archivedAt"`
-	Digest     string `json:"digest"`
+// answerStream sends rows while they are read.
+func (h handlers) answerStream(c echo.Context, a ask) error {
+	begun := time.Now()
+	header := c.Response().Header()
+	out := h.newSink(c, mediaType(a.format), a.format != api.FormatParquet)
+	defer out.release()
+	var rows stream
+	res, err := h.engine.Stream(c.Request().Context(), a.Request, func(cols []coltype.Column, snapshot int64) (err error) {
+		header.Set("Archive-Snapshot-Id", strconv.FormatInt(snapshot, 10))
+		header.Set("Trailer", "Archive-Rows, Archive-Next-Page-Token")
+		rows, err = h.newStream(out, a.format, cols, a.strings)
+		return err
+	}, func(b arrow.RecordBatch) error {
+		return rows.write(b)
+	})
+	h.metrics.observe(res, err, time.Since(begun))
+	if err == nil {
+		defer res.Release()
+		err = rows.close()
+	}
+	if err == nil {
+		err = out.close()
+	}
+	if err == nil {
+		header.Set("Archive-Rows", strconv.FormatInt(res.Rows, 10))
+		var next string
+		if next, err = h.next(a, res); next != "" {
+			header.Set("Archive-Next-Page-Token", next)
+		}
+	}
+	if err != nil && !c.Response().Committed {
+		header.Del("Archive-Snapshot-Id")
+		header.Del("Trailer")
+	}
+	return h.sent(c, err)
 }
 
-// metadata is the answer of the metadata and schema endpoints.
-type metadata struct {
-	TableUUID  string            `json:"tableUuid"`
-	Location   string            `json:"location"`
-	Columns    []column          `json:"columns"`
-	Properties map[string]string `json:"properties"`
-	ArchivedAt *string           `json:"archivedAt"`
-	Snapshot   int64             `json:"snapshotId,string"`
-	Partitions []partition       `json:"partitions"`
-}
-
-func (s *Server) getMetadata(c echo.Context) error {
-	v, err := params(c, []string{"archivePath"}, "")
-	if err != nil {
+// sent ends an answer. When its status is sent already, an error cuts the connection, so that nobody takes half an answer for one.
+func (s *Server) sent(c echo.Context, err error) error {
+	if err == nil || !c.Response().Committed {
 		return err
 	}
-	return s.describe(c, v.Get("archivePath"))
-}
-
-func (s *Server) getSchema(c echo.Context) error {
-	path, err := s.byTable(c)
-	if err != nil {
-		return err
+	var qe *query.Error
+	if errors.As(err, &qe) && asProblem(err).Status >= http.StatusInternalServerError {
+		s.opt.Log.Error("answer cut off", "path", c.Request().URL.Path, "error", err)
+	} else {
+		s.opt.Log.Warn("answer not sent to its end", "path", c.Request().URL.Path, "error", err)
 	}
-	return s.describe(c, path)
-}
-
-func (s *Server) describe(c echo.Context, path string) error {
-	m, err := s.engine.Metadata(c.Request().Context(), path)
-	if err != nil {
-		return err
-	}
-	out := metadata{TableUUID: m.TableUUID, Location: m.Location, Properties: m.Properties, Snapshot: m.Snapshot,
-		Columns: []column{}, Partitions: []partition{}}
-	for _, col := range m.Columns {
-		out.Columns = append(out.Columns, column{ID: col.FieldID, Name: col.Name, Type: col.Type.Iceberg(), Required: col.NotNull, Source: col.Type.Name})
-	}
-	for _, p := range m.Partitions {
-		out.Partitions = append(out.Partitions, partition{Name: p.Name, Path: p.Location, Records: p.Rows, Files: p.Files, Bytes: p.Bytes,
-			ArchivedAt: p.ArchivedAt.UTC().Format(time.RFC3339Nano), Digest: p.Digest})
-	}
-	if !m.ArchivedAt.IsZero() {
-		at := m.ArchivedAt.UTC().Format(time.RFC3339Nano)
-		out.ArchivedAt = &at
-	}
-	body := &bytes.Buffer{}
-	enc := json.NewEncoder(body)
-	enc.SetEscapeHTML(false) // "list<string>" as it is
-	if err := enc.Encode(out); err != nil {
-		return err
-	}
-	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, body.Bytes())
+	panic(http.ErrAbortHandler)
 }

@@ -54,6 +54,9 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
+// refused counts a query that did not reach the engine.
+func (m *metrics) refused() { m.count.WithLabelValues("error").Inc() }
+
 // observe counts one query of the engine.
 func (m *metrics) observe(res *query.Result, err error, took time.Duration) {
 	m.duration.Observe(took.Seconds())

@@ -5,24 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"frostline/query"
+	"frostline/rest/api"
 )
 
 // problem is an error's body, RFC 9457.
-type problem struct {
-	Type     string `json:"type"`
-	Title    string `json:"title"`
-	Status   int    `json:"status"`
-	Detail   string `json:"detail"`
-	Code     string `json:"code"`
-	Field    string `json:"field,omitempty"`
-	Position int    `json:"position,omitempty"` // 1-based character of the field's text
-	Hint     string `json:"hint,omitempty"`
-}
+type problem = api.Problem
 
 // statuses are the HTTP statuses of the engine's codes.
 var statuses = map[query.Code]int{
@@ -34,6 +28,9 @@ var statuses = map[query.Code]int{
 	query.Timeout:     http.StatusGatewayTimeout,
 	query.Canceled:    http.StatusServiceUnavailable,
 	query.TooLarge:    http.StatusRequestEntityTooLarge,
+	query.TooMuch:     http.StatusUnprocessableEntity,
+	query.Busy:        http.StatusServiceUnavailable,
+	notAcceptable:     http.StatusNotAcceptable,
 	query.Internal:    http.StatusInternalServerError,
 }
 
@@ -88,9 +85,18 @@ func (s *Server) fail(err error, c echo.Context) {
 		body = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500}`)
 	}
 	if p.Status == http.StatusServiceUnavailable {
-		c.Response().Header().Set(echo.HeaderRetryAfter, "5")
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter(err)))
 	}
 	_ = c.Blob(p.Status, "application/problem+json", body)
+}
+
+// retryAfter is in seconds.
+func retryAfter(err error) int {
+	var qe *query.Error
+	if errors.As(err, &qe) && qe.RetryAfter > 0 {
+		return int((qe.RetryAfter + time.Second - 1) / time.Second)
+	}
+	return 5
 }
 
 func (s *Server) nearestRoute(path string) string {

@@ -25,20 +25,30 @@ package rest
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/labstack/echo/v4"
 
+	"frostline/coltype"
 	"frostline/query"
+	"frostline/rest/api"
 )
 
 // Engine is what the API needs of a query engine. *query.Engine provides it.
 type Engine interface {
 	Query(ctx context.Context, r query.Request) (*query.Result, error)
+	Stream(ctx context.Context, r query.Request, start func(cols []coltype.Column, snapshot int64) error,
+		each func(b arrow.RecordBatch) error) (*query.Result, error)
+	Explain(ctx context.Context, r query.Request) (*query.Explanation, error)
+	Tables(ctx context.Context) ([]query.TableInfo, error)
+	Snapshots(ctx context.Context, path string) ([]query.SnapshotInfo, error)
+	Record(ctx context.Context, path string) ([]byte, error)
 	Metadata(ctx context.Context, path string) (*query.Metadata, error)
 	Locate(ctx context.Context, schema, table, partition string) (string, error)
 	CheckWarehouse(bucket, prefix string) error
@@ -54,15 +64,23 @@ type Options struct {
 	IdleTimeout  time.Duration // of a kept connection; default 120 s
 	Grace        time.Duration // for running requests on shutdown; default 20 s
 	ReadyTimeout time.Duration // of the warehouse's answer to /readyz; default 5 s
+
+	// PageKeys sign page tokens: the first one signs, all of them are valid. Without one a random key is made, and
+	// tokens end with the process.
+	PageKeys [][]byte
+	// Parquet begins a Parquet file of rows of schema s; nil leaves the format out.
+	Parquet func(w io.Writer, s coltype.Schema) (ParquetWriter, error)
 }
 
 // Server serves the API. It may be used by many goroutines.
 type Server struct {
-	engine  Engine
-	opt     Options
-	echo    *echo.Echo
-	metrics *metrics
-	ready   readiness
+	engine     Engine
+	opt        Options
+	echo       *echo.Echo
+	operations map[string]*operation // of the document, by method and route
+	metrics    *metrics
+	tokens     tokens
+	ready      readiness
 }
 
 // New is a server over engine.
@@ -83,25 +101,24 @@ func New(engine Engine, o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &Server{engine: engine, opt: o, echo: echo.New(), metrics: newMetrics()}
+	operations, err := document()
+	if err != nil {
+		panic(err) // the document is compiled in, and a test reads it
+	}
+	s := &Server{engine: engine, opt: o, echo: echo.New(), operations: operations, metrics: newMetrics(), tokens: newTokens(o.PageKeys)}
 	s.routes()
 	return s
 }
 
+// routes sets the middleware, from the outside in, and the routes of the document. A middleware that finds out who the caller is
+// stands between observe and strict: who may not ask is not told what is wrong with the question.
 func (s *Server) routes() {
 	e := s.echo
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.fail
 	e.Use(s.observe)
-	api := e.Group("/api/v1/archives")
-	api.GET("/query", s.getQuery)
-	api.POST("/query", s.postQuery)
-	api.POST("/query/:schema/:table/:partitionValue", s.postQueryByTable)
-	api.GET("/metadata", s.getMetadata)
-	api.GET("/schema/:schema/:table/:partitionValue", s.getSchema)
-	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, map[string]string{"status": "ok"}) })
-	e.GET("/readyz", s.getReady)
-	e.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
+	e.Use(s.strict)
+	api.RegisterHandlers(e, handlers{s})
 }
 
 // Handler is the API as an http.Handler.
@@ -173,7 +190,20 @@ type readiness struct {
 	err  error
 }
 
-func (s *Server) getReady(c echo.Context) error {
+// Health answers while the process serves.
+func (h handlers) Health(c echo.Context) error {
+	return c.JSON(http.StatusOK, api.Status{Status: "ok"})
+}
+
+// Metrics answers Prometheus.
+func (h handlers) Metrics(c echo.Context) error {
+	h.metrics.handler().ServeHTTP(c.Response(), c.Request())
+	return nil
+}
+
+// Ready answers whether the warehouse can be reached.
+func (h handlers) Ready(c echo.Context) error {
+	s := h.Server
 	s.ready.mu.Lock()
 	defer s.ready.mu.Unlock()
 	if time.Since(s.ready.when) > time.Second {
@@ -186,5 +216,5 @@ func (s *Server) getReady(c echo.Context) error {
 		s.opt.Log.Warn("not ready", "error", s.ready.err)
 		return &query.Error{Code: query.Unreachable, Msg: "the warehouse cannot be reached"}
 	}
-	return c.JSON(http.StatusOK, map[string]string{"status": "ready"})
+	return c.JSON(http.StatusOK, api.Status{Status: "ready"})
 }

@@ -217,6 +217,27 @@ func (e State) Valid() bool {
 	}
 }
 
+// Defines values for Verdict.
+const (
+	VerdictAll  Verdict = "all"
+	VerdictNone Verdict = "none"
+	VerdictSome Verdict = "some"
+)
+
+// Valid indicates whether the value is a known member of the Verdict enum.
+func (e Verdict) Valid() bool {
+	switch e {
+	case VerdictAll:
+		return true
+	case VerdictNone:
+		return true
+	case VerdictSome:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for QueryByParametersParamsCount.
 const (
 	QueryByParametersParamsCountExact QueryByParametersParamsCount = "exact"
@@ -237,13 +258,14 @@ func (e QueryByParametersParamsCount) Valid() bool {
 
 // Aggregate defines model for Aggregate.
 type Aggregate struct {
-	// As The name in the answer; absent is `function_column`, or `count`.
-	As *string `json:"as,omitempty"`
-
-	// Column Absent only with count
-	Column   *string           `json:"column,omitempty"`
-	Distinct *bool             `json:"distinct,omitempty"`
 	Function AggregateFunction `json:"function"`
+
+	// Column Absent only with count, which then counts rows.
+	Column   string `json:"column,omitempty,omitzero"`
+	Distinct bool   `json:"distinct,omitempty,omitzero"`
+
+	// As The name in the answer; absent is `function_column`, or `count`.
+	As string `json:"as,omitempty,omitzero"`
 }
 
 // AggregateFunction defines model for Aggregate.Function.
@@ -254,26 +276,25 @@ type Aggregates = []Aggregate
 
 // Answer defines model for Answer.
 type Answer struct {
-	ArchivePath string `json:"archivePath"`
-
-	// Data The rows
-	Data            []map[string]interface{} `json:"data"`
-	ExecutionTimeMs float32                  `json:"executionTimeMs"`
-
-	// NextPageToken Where the next page begins; absent at the end.
-	NextPageToken *string `json:"nextPageToken,omitempty"`
-	Pruning       Pruning `json:"pruning"`
-
-	// Schema Column to Iceberg type.
-	Schema     map[string]string `json:"schema"`
-	SnapshotId string            `json:"snapshotId"`
+	// Data The rows, members in the order of the columns asked for.
+	Data []map[string]interface{} `json:"data"`
 
 	// TotalMatched Rows for which the filter is true. Absent when count is none and the query stopped early.
 	TotalMatched *int64 `json:"totalMatched,omitempty"`
 
 	// TotalScanned Rows whose values were looked at.
-	TotalScanned int64     `json:"totalScanned"`
-	Warnings     *[]string `json:"warnings,omitempty"`
+	TotalScanned    int64   `json:"totalScanned"`
+	ExecutionTimeMs float64 `json:"executionTimeMs"`
+
+	// Schema Column to Iceberg type.
+	Schema      map[string]string `json:"schema"`
+	ArchivePath string            `json:"archivePath"`
+	SnapshotId  string            `json:"snapshotId"`
+
+	// NextPageToken Where the next page begins; absent at the end.
+	NextPageToken string   `json:"nextPageToken,omitempty,omitzero"`
+	Pruning       Pruning  `json:"pruning"`
+	Warnings      []string `json:"warnings,omitempty,omitzero"`
 }
 
 // Column defines model for Column.
@@ -281,14 +302,14 @@ type Column struct {
 	Id   int    `json:"id"`
 	Name string `json:"name"`
 
+	// Type Iceberg's.
+	Type string `json:"type"`
+
 	// Required NOT NULL in PostgreSQL.
 	Required bool `json:"required"`
 
 	// SourceType PostgreSQL's.
 	SourceType string `json:"sourceType"`
-
-	// Type Iceberg's.
-	Type string `json:"type"`
 }
 
 // Columns Names in the order wanted; empty or absent is all.
@@ -297,10 +318,45 @@ type Columns = []string
 // Count `exact` (default), or `none`: stop once the page is full; totalMatched is then absent.
 type Count string
 
-// Explanation See docs/api.md.
+// Explanation defines model for Explanation.
 type Explanation struct {
 	ArchivePath string `json:"archivePath"`
 	SnapshotId  string `json:"snapshotId"`
+
+	// Filter As it was understood.
+	Filter string `json:"filter"`
+
+	// Rows That could match, at most.
+	Rows int64 `json:"rows"`
+
+	// Bytes Of data files that would be read, estimated from above.
+	Bytes    int64 `json:"bytes"`
+	Requests int64 `json:"requests"`
+
+	// CostUsd Of the bytes at the configured price per TB.
+	CostUsd float64 `json:"costUsd"`
+	Pruning Pruning `json:"pruning"`
+
+	// Files The first ones of them.
+	Files    []FileVerdict `json:"files"`
+	Warnings []string      `json:"warnings,omitempty,omitzero"`
+}
+
+// FileVerdict defines model for FileVerdict.
+type FileVerdict struct {
+	Partition string `json:"partition"`
+
+	// File Below the table's location.
+	File  string `json:"file"`
+	Rows  int64  `json:"rows"`
+	Bytes int64  `json:"bytes"`
+
+	// Verdict none: no row can match; all: every row does; some: unknown.
+	Verdict Verdict `json:"verdict"`
+
+	// By What decided: partition, bounds, bloom or page; empty when nothing did.
+	By        string         `json:"by"`
+	RowGroups []GroupVerdict `json:"rowGroups"`
 }
 
 // FilterExpression The part of SQL's WHERE that compares one column with literals. ANDed with filters.
@@ -310,7 +366,7 @@ type FilterExpression = string
 type FilterValue = any
 
 // Filters `column` (equals; null is IS NULL), `column_ne`, `_gt`, `_gte`, `_lt`, `_lte`, `_like`, `_in` (a list). All are ANDed. A column whose own name ends in such a suffix wins.
-type Filters map[string]*FilterValue
+type Filters = map[string]any
 
 // Format Wins over the header Accept; absent is json.
 type Format string
@@ -321,17 +377,27 @@ type FormatName string
 // GroupBy Columns to group by. The answer has them first.
 type GroupBy = []string
 
-// Level defines model for Level.
-type Level struct {
-	Skipped int64 `json:"skipped"`
-	Total   int64 `json:"total"`
+// GroupVerdict defines model for GroupVerdict.
+type GroupVerdict struct {
+	Rows int64 `json:"rows"`
+
+	// Verdict none: no row can match; all: every row does; some: unknown.
+	Verdict Verdict `json:"verdict"`
+	By      string  `json:"by"`
+	Pages   Level   `json:"pages"`
+
+	// Left Rows that the pages' bounds leave.
+	Left int64 `json:"left"`
+
+	// Bytes Estimated to be read.
+	Bytes int64 `json:"bytes"`
 }
 
-// Limit Rows to return; 0 only counts. Absent is 1000 in JSON and all rows in the other formats.
-type Limit = int64
-
-// LimitParameter defines model for LimitParameter.
-type LimitParameter = int64
+// Level defines model for Level.
+type Level struct {
+	Total   int64 `json:"total"`
+	Skipped int64 `json:"skipped"`
+}
 
 // LongQueries defines model for LongQueries.
 type LongQueries struct {
@@ -340,30 +406,30 @@ type LongQueries struct {
 
 // LongQuery defines model for LongQuery.
 type LongQuery struct {
-	ArchivePath string     `json:"archivePath"`
-	ClientToken *string    `json:"clientToken,omitempty"`
-	EndedAt     *time.Time `json:"endedAt,omitempty"`
-	Error       *Problem   `json:"error,omitempty"`
+	Id          string    `json:"id"`
+	State       State     `json:"state"`
+	SubmittedAt time.Time `json:"submittedAt"`
+	StartedAt   time.Time `json:"startedAt,omitempty,omitzero"`
+	EndedAt     time.Time `json:"endedAt,omitempty,omitzero"`
 
 	// ExpiresAt When the result is removed.
-	ExpiresAt   *time.Time      `json:"expiresAt,omitempty"`
-	Id          string          `json:"id"`
-	SnapshotId  *string         `json:"snapshotId,omitempty"`
-	StartedAt   *time.Time      `json:"startedAt,omitempty"`
-	State       State           `json:"state"`
+	ExpiresAt   time.Time       `json:"expiresAt,omitempty,omitzero"`
+	ArchivePath string          `json:"archivePath"`
+	SnapshotId  string          `json:"snapshotId,omitempty,omitzero"`
+	ClientToken string          `json:"clientToken,omitempty,omitzero"`
+	Error       Problem         `json:"error,omitempty,omitzero"`
 	Statistics  QueryStatistics `json:"statistics"`
-	SubmittedAt time.Time       `json:"submittedAt"`
 }
 
 // Metadata defines model for Metadata.
 type Metadata struct {
-	ArchivedAt *time.Time        `json:"archivedAt"`
-	Columns    []Column          `json:"columns"`
-	Location   string            `json:"location"`
-	Partitions []Partition       `json:"partitions"`
-	Properties map[string]string `json:"properties"`
-	SnapshotId string            `json:"snapshotId"`
 	TableUuid  string            `json:"tableUuid"`
+	Location   string            `json:"location"`
+	Columns    []Column          `json:"columns"`
+	Properties map[string]string `json:"properties"`
+	ArchivedAt *time.Time        `json:"archivedAt"`
+	SnapshotId string            `json:"snapshotId"`
+	Partitions []Partition       `json:"partitions"`
 }
 
 // Numbers `string`: decimals, and integers beyond 2^53, are strings in JSON and JSON Lines.
@@ -375,17 +441,14 @@ type NumbersName string
 // Offset Matching rows to skip.
 type Offset = int64
 
-// OffsetParameter defines model for OffsetParameter.
-type OffsetParameter = int64
-
 // Order defines model for Order.
 type Order struct {
-	// Column A column
-	Column    string          `json:"column"`
-	Direction *OrderDirection `json:"direction,omitempty"`
+	// Column A column, or the name of an aggregate.
+	Column    string         `json:"column"`
+	Direction OrderDirection `json:"direction,omitempty,omitzero"`
 
 	// Nulls Absent: last ascending, first descending.
-	Nulls *OrderNulls `json:"nulls,omitempty"`
+	Nulls OrderNulls `json:"nulls,omitempty,omitzero"`
 }
 
 // OrderDirection defines model for Order.Direction.
@@ -402,20 +465,20 @@ type PageToken = string
 
 // Partition defines model for Partition.
 type Partition struct {
+	Name         string    `json:"name"`
 	ArchivePath  string    `json:"archivePath"`
+	TotalRecords int64     `json:"totalRecords"`
+	TotalFiles   int       `json:"totalFiles"`
+	TotalBytes   int64     `json:"totalBytes"`
 	ArchivedAt   time.Time `json:"archivedAt"`
 	Digest       string    `json:"digest"`
-	Name         string    `json:"name"`
-	TotalBytes   int64     `json:"totalBytes"`
-	TotalFiles   int       `json:"totalFiles"`
-	TotalRecords int64     `json:"totalRecords"`
 }
 
 // Partitions defines model for Partitions.
 type Partitions struct {
 	ArchivePath string      `json:"archivePath"`
-	Partitions  []Partition `json:"partitions"`
 	SnapshotId  string      `json:"snapshotId"`
+	Partitions  []Partition `json:"partitions"`
 }
 
 // Path Required: an archive path, a table's location, or a key below the warehouse.
@@ -423,110 +486,116 @@ type Path = string
 
 // Problem defines model for Problem.
 type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+
 	// Code For programs.
-	Code   string  `json:"code"`
-	Detail string  `json:"detail"`
-	Field  *string `json:"field,omitempty"`
-	Hint   *string `json:"hint,omitempty"`
+	Code  string `json:"code"`
+	Field string `json:"field,omitempty,omitzero"`
 
 	// Position Of the field's text, from 1, in characters.
-	Position *int   `json:"position,omitempty"`
-	Status   int    `json:"status"`
-	Title    string `json:"title"`
-	Type     string `json:"type"`
+	Position int    `json:"position,omitempty,omitzero"`
+	Hint     string `json:"hint,omitempty,omitzero"`
 }
 
 // Pruning defines model for Pruning.
 type Pruning struct {
-	BloomSkipped int64 `json:"bloomSkipped"`
-	BytesRead    int64 `json:"bytesRead"`
+	Partitions   Level `json:"partitions"`
 	Files        Level `json:"files"`
+	RowGroups    Level `json:"rowGroups"`
+	BloomSkipped int64 `json:"bloomSkipped"`
 	Pages        Level `json:"pages"`
 	PagesRead    int64 `json:"pagesRead"`
-	Partitions   Level `json:"partitions"`
+	BytesRead    int64 `json:"bytesRead"`
 	Requests     int64 `json:"requests"`
-	RowGroups    Level `json:"rowGroups"`
 }
 
 // Query defines model for Query.
 type Query struct {
-	// Aggregates Aggregates over each group or over all matching rows.
-	Aggregates *Aggregates `json:"aggregates,omitempty"`
-
 	// ArchivePath Required: an archive path, a table's location, or a key below the warehouse.
-	ArchivePath *Path `json:"archivePath,omitempty"`
+	ArchivePath Path `json:"archivePath,omitempty,omitzero"`
 
 	// Columns Names in the order wanted; empty or absent is all.
-	Columns *Columns `json:"columns,omitempty"`
-
-	// Count `exact` (default), or `none`: stop once the page is full; totalMatched is then absent.
-	Count *Count `json:"count,omitempty"`
-
-	// FilterExpression The part of SQL's WHERE that compares one column with literals. ANDed with filters.
-	FilterExpression *FilterExpression `json:"filterExpression,omitempty"`
+	Columns Columns `json:"columns,omitempty,omitzero"`
 
 	// Filters `column` (equals; null is IS NULL), `column_ne`, `_gt`, `_gte`, `_lt`, `_lte`, `_like`, `_in` (a list). All are ANDed. A column whose own name ends in such a suffix wins.
-	Filters *Filters `json:"filters,omitempty"`
+	Filters Filters `json:"filters,omitempty,omitzero"`
 
-	// Format Wins over the header Accept; absent is json.
-	Format *Format `json:"format,omitempty"`
-
-	// GroupBy Columns to group by. The answer has them first.
-	GroupBy *GroupBy `json:"groupBy,omitempty"`
+	// FilterExpression The part of SQL's WHERE that compares one column with literals. ANDed with filters.
+	FilterExpression FilterExpression `json:"filterExpression,omitempty,omitzero"`
 
 	// Limit Rows to return; 0 only counts. Absent is 1000 in JSON and all rows in the other formats.
-	Limit *Limit `json:"limit,omitempty"`
-
-	// Numbers `string`: decimals, and integers beyond 2^53, are strings in JSON and JSON Lines.
-	Numbers *Numbers `json:"numbers,omitempty"`
+	Limit *int64 `json:"limit,omitempty"`
 
 	// Offset Matching rows to skip.
-	Offset *Offset `json:"offset,omitempty"`
+	Offset Offset `json:"offset,omitempty,omitzero"`
+
+	// Count `exact` (default), or `none`: stop once the page is full; totalMatched is then absent.
+	Count Count `json:"count,omitempty,omitzero"`
+
+	// GroupBy Columns to group by. The answer has them first.
+	GroupBy GroupBy `json:"groupBy,omitempty,omitzero"`
+
+	// Aggregates Aggregates over each group or over all matching rows.
+	Aggregates Aggregates `json:"aggregates,omitempty,omitzero"`
 
 	// OrderBy Ties keep the stable order of rows.
-	OrderBy *OrderBy `json:"orderBy,omitempty"`
-
-	// PageToken nextPageToken of the page before; the rest of the request, limit apart, must be the same. It stands for the offset.
-	PageToken *PageToken `json:"pageToken,omitempty"`
+	OrderBy OrderBy `json:"orderBy,omitempty,omitzero"`
 
 	// SnapshotId Query this snapshot of the table; absent is the newest.
-	SnapshotId *SnapshotId `json:"snapshotId,omitempty"`
+	SnapshotId SnapshotId `json:"snapshotId,omitempty,omitzero"`
+
+	// PageToken nextPageToken of the page before; the rest of the request, limit apart, must be the same. It stands for the offset.
+	PageToken PageToken `json:"pageToken,omitempty,omitzero"`
+
+	// Format Wins over the header Accept; absent is json.
+	Format Format `json:"format,omitempty,omitzero"`
+
+	// Numbers `string`: decimals, and integers beyond 2^53, are strings in JSON and JSON Lines.
+	Numbers Numbers `json:"numbers,omitempty,omitzero"`
 }
 
 // QueryStatistics defines model for QueryStatistics.
 type QueryStatistics struct {
-	BytesScanned int64 `json:"bytesScanned"`
+	Engine          string  `json:"engine"`
+	BytesScanned    int64   `json:"bytesScanned"`
+	RowsScanned     int64   `json:"rowsScanned"`
+	Rows            int64   `json:"rows"`
+	ResultBytes     int64   `json:"resultBytes"`
+	QueueTimeMs     float64 `json:"queueTimeMs"`
+	ExecutionTimeMs float64 `json:"executionTimeMs"`
+	TotalTimeMs     float64 `json:"totalTimeMs"`
 
 	// CostUsd bytesScanned at the configured price per TB.
-	CostUsd         float32 `json:"costUsd"`
-	Engine          string  `json:"engine"`
-	ExecutionTimeMs float32 `json:"executionTimeMs"`
-	QueueTimeMs     float32 `json:"queueTimeMs"`
-	ResultBytes     int64   `json:"resultBytes"`
-	Rows            int64   `json:"rows"`
-	RowsScanned     int64   `json:"rowsScanned"`
-	TotalTimeMs     float32 `json:"totalTimeMs"`
+	CostUsd float64 `json:"costUsd"`
 }
 
 // ResultPage defines model for ResultPage.
 type ResultPage struct {
 	Data          []map[string]interface{} `json:"data"`
-	NextPageToken *string                  `json:"nextPageToken,omitempty"`
-	Schema        map[string]string        `json:"schema"`
 	TotalRows     int64                    `json:"totalRows"`
+	Schema        map[string]string        `json:"schema"`
+	NextPageToken string                   `json:"nextPageToken,omitempty,omitzero"`
 }
 
 // Snapshot defines model for Snapshot.
 type Snapshot struct {
+	SnapshotId  string    `json:"snapshotId"`
+	ParentId    string    `json:"parentId,omitempty,omitzero"`
 	CommittedAt time.Time `json:"committedAt"`
-	Current     bool      `json:"current"`
 	Operation   string    `json:"operation"`
-	ParentId    *string   `json:"parentId,omitempty"`
+	Current     bool      `json:"current"`
 
 	// Partition What the run archived.
-	Partition  *string            `json:"partition,omitempty"`
-	SnapshotId string             `json:"snapshotId"`
-	Summary    *map[string]string `json:"summary,omitempty"`
+	Partition string `json:"partition,omitempty,omitzero"`
+	RunId     string `json:"runId,omitempty,omitzero"`
+
+	// TotalRecords Of the whole table.
+	TotalRecords *int64 `json:"totalRecords,omitempty"`
+	TotalFiles   int64  `json:"totalFiles,omitempty,omitzero"`
+	TotalBytes   int64  `json:"totalBytes,omitempty,omitzero"`
 }
 
 // SnapshotId Query this snapshot of the table; absent is the newest.
@@ -548,101 +617,101 @@ type Status struct {
 
 // Submission defines model for Submission.
 type Submission struct {
-	// Aggregates Aggregates over each group or over all matching rows.
-	Aggregates *Aggregates `json:"aggregates,omitempty"`
-
 	// ArchivePath Required: an archive path, a table's location, or a key below the warehouse.
-	ArchivePath *Path `json:"archivePath,omitempty"`
-
-	// ClientToken A name of the caller's choice for this submission, so that sending it again does not run it again.
-	ClientToken *string `json:"clientToken,omitempty"`
+	ArchivePath Path `json:"archivePath,omitempty,omitzero"`
 
 	// Columns Names in the order wanted; empty or absent is all.
-	Columns *Columns `json:"columns,omitempty"`
-
-	// FilterExpression The part of SQL's WHERE that compares one column with literals. ANDed with filters.
-	FilterExpression *FilterExpression `json:"filterExpression,omitempty"`
+	Columns Columns `json:"columns,omitempty,omitzero"`
 
 	// Filters `column` (equals; null is IS NULL), `column_ne`, `_gt`, `_gte`, `_lt`, `_lte`, `_like`, `_in` (a list). All are ANDed. A column whose own name ends in such a suffix wins.
-	Filters *Filters `json:"filters,omitempty"`
+	Filters Filters `json:"filters,omitempty,omitzero"`
 
-	// GroupBy Columns to group by. The answer has them first.
-	GroupBy *GroupBy `json:"groupBy,omitempty"`
+	// FilterExpression The part of SQL's WHERE that compares one column with literals. ANDed with filters.
+	FilterExpression FilterExpression `json:"filterExpression,omitempty,omitzero"`
 
 	// Limit Absent is all rows.
 	Limit *int64 `json:"limit,omitempty"`
 
-	// Numbers `string`: decimals, and integers beyond 2^53, are strings in JSON and JSON Lines.
-	Numbers *Numbers `json:"numbers,omitempty"`
-
 	// Offset Matching rows to skip.
-	Offset *Offset `json:"offset,omitempty"`
+	Offset Offset `json:"offset,omitempty,omitzero"`
+
+	// GroupBy Columns to group by. The answer has them first.
+	GroupBy GroupBy `json:"groupBy,omitempty,omitzero"`
+
+	// Aggregates Aggregates over each group or over all matching rows.
+	Aggregates Aggregates `json:"aggregates,omitempty,omitzero"`
 
 	// OrderBy Ties keep the stable order of rows.
-	OrderBy *OrderBy `json:"orderBy,omitempty"`
+	OrderBy OrderBy `json:"orderBy,omitempty,omitzero"`
 
 	// SnapshotId Query this snapshot of the table; absent is the newest.
-	SnapshotId *SnapshotId `json:"snapshotId,omitempty"`
+	SnapshotId SnapshotId `json:"snapshotId,omitempty,omitzero"`
+
+	// Numbers `string`: decimals, and integers beyond 2^53, are strings in JSON and JSON Lines.
+	Numbers Numbers `json:"numbers,omitempty,omitzero"`
 
 	// TimeoutSeconds Of its execution; absent is the server's, which is also the longest.
-	TimeoutSeconds *int64 `json:"timeoutSeconds,omitempty"`
+	TimeoutSeconds int64 `json:"timeoutSeconds,omitempty,omitzero"`
+
+	// ClientToken A name of the caller's choice for this submission, so that sending it again does not run it again.
+	ClientToken string `json:"clientToken,omitempty,omitzero"`
 }
 
 // TableQuery defines model for TableQuery.
 type TableQuery struct {
-	// Aggregates Aggregates over each group or over all matching rows.
-	Aggregates *Aggregates `json:"aggregates,omitempty"`
-
 	// Columns Names in the order wanted; empty or absent is all.
-	Columns *Columns `json:"columns,omitempty"`
-
-	// Count `exact` (default), or `none`: stop once the page is full; totalMatched is then absent.
-	Count *Count `json:"count,omitempty"`
-
-	// FilterExpression The part of SQL's WHERE that compares one column with literals. ANDed with filters.
-	FilterExpression *FilterExpression `json:"filterExpression,omitempty"`
+	Columns Columns `json:"columns,omitempty,omitzero"`
 
 	// Filters `column` (equals; null is IS NULL), `column_ne`, `_gt`, `_gte`, `_lt`, `_lte`, `_like`, `_in` (a list). All are ANDed. A column whose own name ends in such a suffix wins.
-	Filters *Filters `json:"filters,omitempty"`
+	Filters Filters `json:"filters,omitempty,omitzero"`
 
-	// Format Wins over the header Accept; absent is json.
-	Format *Format `json:"format,omitempty"`
-
-	// GroupBy Columns to group by. The answer has them first.
-	GroupBy *GroupBy `json:"groupBy,omitempty"`
+	// FilterExpression The part of SQL's WHERE that compares one column with literals. ANDed with filters.
+	FilterExpression FilterExpression `json:"filterExpression,omitempty,omitzero"`
 
 	// Limit Rows to return; 0 only counts. Absent is 1000 in JSON and all rows in the other formats.
-	Limit *Limit `json:"limit,omitempty"`
-
-	// Numbers `string`: decimals, and integers beyond 2^53, are strings in JSON and JSON Lines.
-	Numbers *Numbers `json:"numbers,omitempty"`
+	Limit *int64 `json:"limit,omitempty"`
 
 	// Offset Matching rows to skip.
-	Offset *Offset `json:"offset,omitempty"`
+	Offset Offset `json:"offset,omitempty,omitzero"`
+
+	// Count `exact` (default), or `none`: stop once the page is full; totalMatched is then absent.
+	Count Count `json:"count,omitempty,omitzero"`
+
+	// GroupBy Columns to group by. The answer has them first.
+	GroupBy GroupBy `json:"groupBy,omitempty,omitzero"`
+
+	// Aggregates Aggregates over each group or over all matching rows.
+	Aggregates Aggregates `json:"aggregates,omitempty,omitzero"`
 
 	// OrderBy Ties keep the stable order of rows.
-	OrderBy *OrderBy `json:"orderBy,omitempty"`
-
-	// PageToken nextPageToken of the page before; the rest of the request, limit apart, must be the same. It stands for the offset.
-	PageToken *PageToken `json:"pageToken,omitempty"`
+	OrderBy OrderBy `json:"orderBy,omitempty,omitzero"`
 
 	// SnapshotId Query this snapshot of the table; absent is the newest.
-	SnapshotId *SnapshotId `json:"snapshotId,omitempty"`
+	SnapshotId SnapshotId `json:"snapshotId,omitempty,omitzero"`
+
+	// PageToken nextPageToken of the page before; the rest of the request, limit apart, must be the same. It stands for the offset.
+	PageToken PageToken `json:"pageToken,omitempty,omitzero"`
+
+	// Format Wins over the header Accept; absent is json.
+	Format Format `json:"format,omitempty,omitzero"`
+
+	// Numbers `string`: decimals, and integers beyond 2^53, are strings in JSON and JSON Lines.
+	Numbers Numbers `json:"numbers,omitempty,omitzero"`
 }
 
 // TableSummary defines model for TableSummary.
 type TableSummary struct {
-	ArchivePath string `json:"archivePath"`
+	Schema       string `json:"schema"`
+	Table        string `json:"table"`
+	ArchivePath  string `json:"archivePath"`
+	Partitions   int    `json:"partitions"`
+	TotalRecords int64  `json:"totalRecords"`
+	TotalFiles   int    `json:"totalFiles"`
+	TotalBytes   int64  `json:"totalBytes"`
 
 	// ArchivedAt The newest partition's.
-	ArchivedAt   *time.Time `json:"archivedAt"`
-	Partitions   int        `json:"partitions"`
-	Schema       string     `json:"schema"`
-	SnapshotId   string     `json:"snapshotId"`
-	Table        string     `json:"table"`
-	TotalBytes   int64      `json:"totalBytes"`
-	TotalFiles   int        `json:"totalFiles"`
-	TotalRecords int64      `json:"totalRecords"`
+	ArchivedAt *time.Time `json:"archivedAt"`
+	SnapshotId string     `json:"snapshotId"`
 }
 
 // Tables defines model for Tables.
@@ -650,8 +719,8 @@ type Tables struct {
 	Tables []TableSummary `json:"tables"`
 }
 
-// Accept defines model for Accept.
-type Accept = string
+// Verdict none: no row can match; all: every row does; some: unknown.
+type Verdict string
 
 // ArchivePath defines model for ArchivePath.
 type ArchivePath = string
@@ -694,16 +763,16 @@ type PartitionsParams struct {
 
 // ListQueriesParams defines parameters for ListQueries.
 type ListQueriesParams struct {
-	State *State `form:"state,omitempty" json:"state,omitempty"`
+	State State `form:"state,omitempty" json:"state,omitempty,omitzero"`
 }
 
 // QueryResultsParams defines parameters for QueryResults.
 type QueryResultsParams struct {
 	// Limit Rows of the page.
-	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit int64 `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// PageToken nextPageToken of the page before.
-	PageToken *string `form:"pageToken,omitempty" json:"pageToken,omitempty"`
+	PageToken string `form:"pageToken,omitempty" json:"pageToken,omitempty,omitzero"`
 }
 
 // QueryByParametersParams defines parameters for QueryByParameters.
@@ -712,49 +781,41 @@ type QueryByParametersParams struct {
 	ArchivePath ArchivePath `form:"archivePath" json:"archivePath"`
 
 	// Columns Names with commas between, or the parameter repeated; a name that holds a comma or a quote stands in double quotes, inner ones doubled. Absent is all.
-	Columns *[]string `form:"columns,omitempty" json:"columns,omitempty"`
+	Columns []string `form:"columns,omitempty" json:"columns,omitempty,omitzero"`
 
 	// Filter As filterExpression of a body.
-	Filter *string                       `form:"filter,omitempty" json:"filter,omitempty"`
-	Limit  *LimitParameter               `form:"limit,omitempty" json:"limit,omitempty"`
-	Offset *OffsetParameter              `form:"offset,omitempty" json:"offset,omitempty"`
-	Count  *QueryByParametersParamsCount `form:"count,omitempty" json:"count,omitempty"`
+	Filter string `form:"filter,omitempty" json:"filter,omitempty,omitzero"`
+
+	// Limit As in a body.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset As in a body.
+	Offset int64                        `form:"offset,omitempty" json:"offset,omitempty,omitzero"`
+	Count  QueryByParametersParamsCount `form:"count,omitempty" json:"count,omitempty,omitzero"`
 
 	// SnapshotId As in a body.
-	SnapshotId *string `form:"snapshotId,omitempty" json:"snapshotId,omitempty"`
+	SnapshotId string `form:"snapshotId,omitempty" json:"snapshotId,omitempty,omitzero"`
 
 	// PageToken As in a body.
-	PageToken *string `form:"pageToken,omitempty" json:"pageToken,omitempty"`
+	PageToken string `form:"pageToken,omitempty" json:"pageToken,omitempty,omitzero"`
 
 	// Format As in a body.
-	Format *FormatParameter `form:"format,omitempty" json:"format,omitempty"`
+	Format FormatParameter `form:"format,omitempty" json:"format,omitempty,omitzero"`
 
 	// Numbers As in a body.
-	Numbers *NumbersParameter `form:"numbers,omitempty" json:"numbers,omitempty"`
-
-	// Accept The format, where `format` does not say it.
-	Accept *Accept `json:"Accept,omitempty"`
+	Numbers NumbersParameter `form:"numbers,omitempty" json:"numbers,omitempty,omitzero"`
 }
 
 // QueryByParametersParamsCount defines parameters for QueryByParameters.
 type QueryByParametersParamsCount string
 
-// QueryParams defines parameters for Query.
-type QueryParams struct {
-	// Accept The format, where `format` does not say it.
-	Accept *Accept `json:"Accept,omitempty"`
-}
-
 // QueryByTableParams defines parameters for QueryByTable.
 type QueryByTableParams struct {
 	// Bucket The configured one; absent is that.
-	Bucket *Bucket `form:"bucket,omitempty" json:"bucket,omitempty"`
+	Bucket Bucket `form:"bucket,omitempty" json:"bucket,omitempty,omitzero"`
 
 	// Prefix The configured one; absent is that.
-	Prefix *Prefix `form:"prefix,omitempty" json:"prefix,omitempty"`
-
-	// Accept The format, where `format` does not say it.
-	Accept *Accept `json:"Accept,omitempty"`
+	Prefix Prefix `form:"prefix,omitempty" json:"prefix,omitempty,omitzero"`
 }
 
 // RecordParams defines parameters for Record.
@@ -766,10 +827,10 @@ type RecordParams struct {
 // MetadataByTableParams defines parameters for MetadataByTable.
 type MetadataByTableParams struct {
 	// Bucket The configured one; absent is that.
-	Bucket *Bucket `form:"bucket,omitempty" json:"bucket,omitempty"`
+	Bucket Bucket `form:"bucket,omitempty" json:"bucket,omitempty,omitzero"`
 
 	// Prefix The configured one; absent is that.
-	Prefix *Prefix `form:"prefix,omitempty" json:"prefix,omitempty"`
+	Prefix Prefix `form:"prefix,omitempty" json:"prefix,omitempty,omitzero"`
 }
 
 // SnapshotsParams defines parameters for Snapshots.
@@ -827,7 +888,7 @@ type ServerInterface interface {
 	QueryByParameters(ctx echo.Context, params QueryByParametersParams) error
 	// Query Query an archive path or a table
 	// (POST /api/v1/archives/query)
-	Query(ctx echo.Context, params QueryParams) error
+	Query(ctx echo.Context) error
 	// QueryByTable Query one archived partition, named by schema, table and partition value
 	// (POST /api/v1/archives/query/{schema}/{table}/{partitionValue})
 	QueryByTable(ctx echo.Context, schema Schema, table Table, partitionValue PartitionValue, params QueryByTableParams) error
@@ -1109,23 +1170,6 @@ func (w *ServerInterfaceWrapper) QueryByParameters(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter numbers: %s", err))
 	}
 
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Accept" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Accept")]; found {
-		var Accept Accept
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Accept, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Accept", valueList[0], &Accept, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Accept: %s", err))
-		}
-
-		params.Accept = &Accept
-	}
-
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.QueryByParameters(ctx, params)
 	return err
@@ -1135,28 +1179,8 @@ func (w *ServerInterfaceWrapper) QueryByParameters(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) Query(ctx echo.Context) error {
 	var err error
 
-	// Parameter object where we will unmarshal all parameters from the context
-	var params QueryParams
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Accept" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Accept")]; found {
-		var Accept Accept
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Accept, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Accept", valueList[0], &Accept, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Accept: %s", err))
-		}
-
-		params.Accept = &Accept
-	}
-
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.Query(ctx, params)
+	err = w.Handler.Query(ctx)
 	return err
 }
 
@@ -1201,23 +1225,6 @@ func (w *ServerInterfaceWrapper) QueryByTable(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "prefix", ctx.QueryParams(), &params.Prefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter prefix: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Accept" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Accept")]; found {
-		var Accept Accept
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Accept, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Accept", valueList[0], &Accept, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Accept: %s", err))
-		}
-
-		params.Accept = &Accept
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -1410,28 +1417,28 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
-	router.GET(options.BaseURL+"/api/v1/archives/query", wrapper.QueryByParameters, options.OperationMiddlewares["queryByParameters"]...)
-	router.POST(options.BaseURL+"/api/v1/archives/query", wrapper.Query, options.OperationMiddlewares["query"]...)
-	router.POST(options.BaseURL+"/api/v1/archives/query/:schema/:table/:partitionValue", wrapper.QueryByTable, options.OperationMiddlewares["queryByTable"]...)
-	router.POST(options.BaseURL+"/api/v1/archives/explain", wrapper.Explain, options.OperationMiddlewares["explain"]...)
-	router.GET(options.BaseURL+"/api/v1/archives/tables", wrapper.Tables, options.OperationMiddlewares["tables"]...)
-	router.GET(options.BaseURL+"/api/v1/archives/partitions", wrapper.Partitions, options.OperationMiddlewares["partitions"]...)
-	router.GET(options.BaseURL+"/api/v1/archives/record", wrapper.Record, options.OperationMiddlewares["record"]...)
-	router.GET(options.BaseURL+"/api/v1/archives/snapshots", wrapper.Snapshots, options.OperationMiddlewares["snapshots"]...)
-	router.GET(options.BaseURL+"/api/v1/archives/metadata", wrapper.Metadata, options.OperationMiddlewares["metadata"]...)
-	router.GET(options.BaseURL+"/api/v1/archives/schema/:schema/:table/:partitionValue", wrapper.MetadataByTable, options.OperationMiddlewares["metadataByTable"]...)
-	router.GET(options.BaseURL+"/api/v1/archives/queries", wrapper.ListQueries, options.OperationMiddlewares["listQueries"]...)
-	router.POST(options.BaseURL+"/api/v1/archives/queries", wrapper.Submit, options.OperationMiddlewares["submit"]...)
-	router.DELETE(options.BaseURL+"/api/v1/archives/queries/:id", wrapper.DeleteQuery, options.OperationMiddlewares["deleteQuery"]...)
-	router.GET(options.BaseURL+"/api/v1/archives/queries/:id", wrapper.QueryState, options.OperationMiddlewares["queryState"]...)
-	router.POST(options.BaseURL+"/api/v1/archives/queries/:id/cancel", wrapper.CancelQuery, options.OperationMiddlewares["cancelQuery"]...)
-	router.GET(options.BaseURL+"/api/v1/archives/queries/:id/results", wrapper.QueryResults, options.OperationMiddlewares["queryResults"]...)
-	router.GET(options.BaseURL+"/api/v1/archives/queries/:id/download", wrapper.QueryDownload, options.OperationMiddlewares["queryDownload"]...)
-	router.GET(options.BaseURL+"/healthz", wrapper.Health, options.OperationMiddlewares["health"]...)
-	router.GET(options.BaseURL+"/readyz", wrapper.Ready, options.OperationMiddlewares["ready"]...)
-	router.GET(options.BaseURL+"/metrics", wrapper.Metrics, options.OperationMiddlewares["metrics"]...)
-	router.GET(options.BaseURL+"/openapi.json", wrapper.Document, options.OperationMiddlewares["document"]...)
-	router.GET(options.BaseURL+"/docs", wrapper.Reference, options.OperationMiddlewares["reference"]...)
+	router.GET(options.BaseURL+"/api/v1/archives/query", wrapper.QueryByParameters, options.OperationMiddlewares["QueryByParameters"]...)
+	router.POST(options.BaseURL+"/api/v1/archives/query", wrapper.Query, options.OperationMiddlewares["Query"]...)
+	router.POST(options.BaseURL+"/api/v1/archives/query/:schema/:table/:partitionValue", wrapper.QueryByTable, options.OperationMiddlewares["QueryByTable"]...)
+	router.POST(options.BaseURL+"/api/v1/archives/explain", wrapper.Explain, options.OperationMiddlewares["Explain"]...)
+	router.GET(options.BaseURL+"/api/v1/archives/tables", wrapper.Tables, options.OperationMiddlewares["Tables"]...)
+	router.GET(options.BaseURL+"/api/v1/archives/partitions", wrapper.Partitions, options.OperationMiddlewares["Partitions"]...)
+	router.GET(options.BaseURL+"/api/v1/archives/record", wrapper.Record, options.OperationMiddlewares["Record"]...)
+	router.GET(options.BaseURL+"/api/v1/archives/snapshots", wrapper.Snapshots, options.OperationMiddlewares["Snapshots"]...)
+	router.GET(options.BaseURL+"/api/v1/archives/metadata", wrapper.Metadata, options.OperationMiddlewares["Metadata"]...)
+	router.GET(options.BaseURL+"/api/v1/archives/schema/:schema/:table/:partitionValue", wrapper.MetadataByTable, options.OperationMiddlewares["MetadataByTable"]...)
+	router.GET(options.BaseURL+"/api/v1/archives/queries", wrapper.ListQueries, options.OperationMiddlewares["ListQueries"]...)
+	router.POST(options.BaseURL+"/api/v1/archives/queries", wrapper.Submit, options.OperationMiddlewares["Submit"]...)
+	router.DELETE(options.BaseURL+"/api/v1/archives/queries/:id", wrapper.DeleteQuery, options.OperationMiddlewares["DeleteQuery"]...)
+	router.GET(options.BaseURL+"/api/v1/archives/queries/:id", wrapper.QueryState, options.OperationMiddlewares["QueryState"]...)
+	router.POST(options.BaseURL+"/api/v1/archives/queries/:id/cancel", wrapper.CancelQuery, options.OperationMiddlewares["CancelQuery"]...)
+	router.GET(options.BaseURL+"/api/v1/archives/queries/:id/results", wrapper.QueryResults, options.OperationMiddlewares["QueryResults"]...)
+	router.GET(options.BaseURL+"/api/v1/archives/queries/:id/download", wrapper.QueryDownload, options.OperationMiddlewares["QueryDownload"]...)
+	router.GET(options.BaseURL+"/healthz", wrapper.Health, options.OperationMiddlewares["Health"]...)
+	router.GET(options.BaseURL+"/readyz", wrapper.Ready, options.OperationMiddlewares["Ready"]...)
+	router.GET(options.BaseURL+"/metrics", wrapper.Metrics, options.OperationMiddlewares["Metrics"]...)
+	router.GET(options.BaseURL+"/openapi.json", wrapper.Document, options.OperationMiddlewares["Document"]...)
+	router.GET(options.BaseURL+"/docs", wrapper.Reference, options.OperationMiddlewares["Reference"]...)
 
 }
 
@@ -1440,94 +1447,105 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7D1/d9u4kV8Fj9d7ad/Rspzd3t46r384jtPNneM4cdJ993bTCCJHEhoSYADQsurn734PA5AERZCiEmV3",
-	"2+s/G4sEgcH8nsFg9j5KRF4IDlyr6PQ+KqikOWiQ+OssSaDQ5q8UVCJZoZng0Wn0dgVkIWROdUzWK5BA",
-	"ZvbnjKQCFOFCE0U3hOlJFEdwR/Mig+g0okWRsYSaWY7vjnj6NyV4FEfMzLkCmoKM4ojT3Ix1a8eRSlaQ",
-	"UwOE3hTmjdKS8WX08BBHZzJZsVu4pnrVhfKME2rfk4LqVUwo0XSewSNFMmGhiImQhJKPsCFzyMSa6BWQ",
-	"NZWwEqWCNvBFOc9Ycqwl5Yom5mvl//iQUg1/ejx9/O3R9KTa1KcS5KbZE/XAjSMJn0omIY1OtSzB32jO",
-	"+CXwpdnUSby17Ti6O0pEap7kTCnGlx8WDLIU8fG0TD5CD8ESwRdsWUpIieDwhNC5Aq4JU0SvKBIqBPLc",
-	"zjhMhudI/OuKdwKkUIRxQslcpJu+lSwHtVb6nYRFdBr923HDpMf2rTq2a16Zbw0IL9LwrllKxIJQkgm+",
-	"JLhivX5hyeCWZ+kgSQqqNUjz2V9/mh59T48W7++/efzwu2iAPrjcB2ZJc1Xmc5DqC5HE7SyjseRWrdF0",
-	"TaVmZr2/0KyELgyzRGRlzv90a17PUDyMSMypBILPnLwzTQxEyrBSJWUpKarZ25KzS0rahCjaIB5ATnB+",
-	"3L2EBbs7pHgUdsZh8bip37WXvRZKLyXcvL58pIidIKRywmhyCx4SPW+NdtwBJmrQXvKqMKz40QFBfbBT",
-	"gdJPRcoAbdVrJMypMWhcA0cl6NsbtDWn9w3c9y11vLd+t4KiotOfrOqguSi5jt7H0YJlGuTFXSFBKYvC",
-	"HGSyolyTyxf/c0Eevax+fvfvj8jZ1TOSQy7Iixty9e7yMqpmwG3ZaT8sNUSnJ9NpHCWl0iIHafTK6bff",
-	"nZw8xFHGcqbx/cNYxWDRVaOyoYp9ogrBlUXsGVdrq652YHbcwm46s4w/yS1PJ7SgyQomVEqxnigtgebt",
-	"eZ2JOI3mjFMUw66w9UxaUPmptKbx8+erfZbWLN1vNNzp40TdDo97iANqSIq1mpD/vnl1RS4ZBxWT85u/",
-	"xOTM4IRQnpJruxFiNDJqqPWKZWC09AafSaDpqdPSSuSgV4wvyYKyzChr5+Bs8N9EcA7I3EbNJaWOiRKo",
-	"7siKZgtCOaFILfOawy1IoulH4Mb3I5SsVyIDoywnxECuJWUZSDJzTtnRG7FWM7KiChezlssYY9xiFDuP",
-	"z/KY++SG00KthD7qM+fKDbBQrqnC/U4GFbDV/GKeQT7AxYUd8R/7cXM1b4CaP1YQrqXgy5i8eX5Ovv/2",
-	"j99NkEXcBLj55VLCkmqrk9IUjR/NrqUoQGpUbwuaKYijwnt0H9mvuzgyStd4Egbrln6+NZstSm4VmtVg",
-	"1sjPEqNmZgaRvMwyawiskt5CZ6X5Av6LXUPwbEPWTK8Izrlzxjhar1iyMuBy+4lyLHJqPjR4ZUozniDJ",
-	"euaaC5EB5Qa8an+o7HmZGw1dQaLKPIqNsTH/pcZu09ul0dldGW604k/NlM1IMf8bJNqsV5MvQI7mHRFG",
-	"fIAmK7KUoiwM0vERzTKSU52gmFaiwTTkaqcmrfnmoRfHVEq6QShrLb4Ph7XDqw4npFTTMA+ajfj76GAt",
-	"B3RMKz4VMrXKweolNK2Eqo+QGmXjWKG7K7iDpDTLvmU5vPRXsuoGMQN3+pou4a34CAGu/RE1JWoouNOk",
-	"oEsgc1gyrmqpoRrfA0dF08FCIUtu/typKuywlokOEyOE6hbQ54ghogV5kcAc5JKYDzzoGkRXGtNq1M68",
-	"WmiavTT8BwGVa1Q4avtaRIn1TdAvliVMiJP6dS29aCwwLOApfoEuM1FaFAWkBKjMMLypjS/j+j+/bUBn",
-	"XMPSkg6Bu0ko573ArVdCudBEkbUhZSaEYRvrs49YZE2loQuifZtfPTy1OG9LP6AcbIHbZc648dnbiQCP",
-	"RA03hVTNea159xBi5hPe27f1zQNbbXa2jfGrV2/RRTVS20QFHtt5aliJUibwFp8PRRRBkdLBzxyvB7/Z",
-	"ogi65LhDN9J73YKtH80BdX6FIW9LZa0p15A+IZAXeoPZpNrS0iybBHRgs8tdOvscrVY3Roc7mugZ+X0K",
-	"C1pm+g/WghuZm52inBHBE6vTUJ0xRRZllj0hvrDbyBa4AxhDOmctcX6DP8ERQbvsdx2ezWn6wZrahzi6",
-	"uCsyymllitt7uAEgqUjUMS3YJEe9up/pGVRrW8zQK20h4j/vRG8h+1ZQqY25skHxjz9cvLmwLqlR/FS6",
-	"xIg1ZNYZypgGSTM1MQEfpPahC/RGuV0WsDpvQ/nm1SI6/amLm64NvO/Kp6frvmymDn90lGWAg+6OluKo",
-	"GsU3zfbUkFEcTAd62OmYS5fVmpHfw6eSZuoJMQAZCXAx9x9i4sZ84DCLyezDUrt/7M9Mu3/cT/bR/sHM",
-	"pJRkTOk/TMhZlmEMhhSekLOaAdBIiTW3vjnwFLWIKpMVoUSViwW7I2vGhxjB41Bn0zqeDOPOzTSSb6Mr",
-	"YtPofgBgAhxf2l0S3vyTRXFkwlZjoKRYG6F0YfP7MQzaZGQ913vs9J3p/mzc5Keb7j6dejbej3Wl5xsb",
-	"gbpg1UWcOVkwqfSXqeBLuIUM878tTlQfmXFmWjmEHW7MqLFbist+GNfLhfTVpc39BJ0jLYgEXUr+hExt",
-	"XGbjq9prY4qcTKdTw4yYcjAumwlIjPte2zm9AumOe1TQp8oZZ7mh9rQXodUOt4yFTVxVu2jlxgdXGTur",
-	"4MvXJcjKpox3mj41X42KxaqVNjt9xWrmIC3rWQ4bpyUZA67rAKjzHngK6ZluoT2lGo40azyo1gdSCjk6",
-	"N2Jc4YJJUGc6GH9ZPpOgygxZUkIubiFt8dogOCzd30eII6Wp1PvtW2mXphna9412MbkZzZRmiRqVjb1p",
-	"hpuPy3nO9F7whXxgC3F7uk780Swc4sqXoGkV6e/PlEPwj0w1jRdDFyA9dBV5deIb5IT6yGn8SvVBWmix",
-	"LUSMjfH3jt0N7t6VbIQL3Az1UNHgtwVy7JNuOzptMBViFXfcGIhZLFyzU5JCwnKaqRiNjdPgisxhI3hK",
-	"Hv/1j9/ENreNH6iWaWrS4r4D45zTuNr7GF/FPxf1nJXAVJ1PXy0WKnTG/tJP4hnTa6z2ge2lsGvXUBzK",
-	"Ynrzmqh2T0nvTQg7/zeKI3eOjO6vsCcLVfZyO7nn5byYhE4ql6oksv79KEKbAaovV31KMqo0oSoBnjK+",
-	"jK3LSMxY+8TnM3xn5IeqMQ7xlgQ6VISkBnEe8nTfMlDkI0CByFMoxE2qdK9ksaXrCI93IFXayqRWyVqX",
-	"MF0ICU8qO66rl+6UNibokhFq1EdM8lJpMrcJCkVzmJAX2uzOhEULxymWI0cFxo0qPqzXNMKABVh2CUqH",
-	"Q42+fBt6+U837gBhbDzxnGUtM7L9/g0kQqbqc8IOlzdrOwmtSVswtHawZTwcPkJcf90yugek26Gt+UFS",
-	"TTtNZ7iG7Y2b+xRV5hdXs43O5G2VlrUOUPeyDGkgj/tcSFJIsZQ0D6d/U9CUZUHiWoBCb1aMhwWvEIqF",
-	"s5CvFu5IA7L0kSIa7nRMFlLk5CQ2jkeyopImVYauK2jGcS77hJDpDAbcvJ0em81a22nqpWrcxBa3QU5q",
-	"zqPa1JhnQuQ3e6Uu5kao3wAdO35RaaXBYBmTKiipy31H7wFLWw+MWsLZq7GKWIo1ZqnGLrBFYg/ACnP+",
-	"nHGbYBW6fET4BPKgD3HFZ+UVWkfbo86ilWc5K5U2rHn1aivS2x3gKfuFOx0ZHu9OIxaBtP7ufLI3/qFV",
-	"lrX7U4RxUadqd5eymvHLJuc59EGVGm1Kv3awX5UQ4018NqJq1Hwh6mhn0Lus4wfR+LI73VG7g8J3OIdZ",
-	"pRrYMcqD6Zhm5MNDn2DctFI1e4gIyp93RD1CayRC6XcqcLzqz1UVHXhlqYVkCZACJHn71LNHTaUD8CXj",
-	"YZszplDiUwklDLy3Cbp9HFWsAhk/dD80otPZC+6WqnWoidv0ai/r4G1vtI2W0KG+D0dD3JAKfoPzGjbe",
-	"k8mq7Ft/Oc22z9opeummMvevQemuijHBWCIPFE28sYh3MIVwV0nx3g5ovm8WNY6SUkpoOZNeXYOZfTCT",
-	"CLwvX1f4gWqgWBAj5rL288PVRruS2mWe0yFDv5uuW3RqBTE+Pn1cNEgbIl6oqhPVL9ErppriTpc9wPim",
-	"XYkPhMMaVDAxsHVF4/39SXzyfeCGhgfQoUNP5c87KvKs+XrXuVE4sgz7ejfVMUWVunr97uLdxbMojt68",
-	"u7p6cfXnKI5u3p2fX1w8w6fPz15c4h/nZ1fnF5fm71Dm86YOd7ZOQ7fDoJ6Qxo0LQlzOMeTcP4nzC7qo",
-	"7VO07VxnldtEq02zDOQjRZKVMEbbZrUMi9f7bGqtlU01EqYJXVLGmzt0RhlUTye2ZLW+JfH4v+KtWxP7",
-	"lengZj7oyp/a3//+dTzqL/CQg9XKtk6rzqV+jbPt36LT/XnucxwZkylKfQOJ4KkKZlSYVqT2kra1twJ5",
-	"awQjdhWliH4UBMArek6195PhZF8yOIjDvj/eePolI+N/hbn/CnN/nTAXWf1ml3d4gIOSwIUUdNma26GP",
-	"VG9px87DnnZSL5CS7bsGNO40/R/jgKauI68uVradw1Ze8fPObXYUySIz7es86/qjUZ5xi2F3ecdu7i6s",
-	"ZiDjCxE4hUD9BSlxFVnuOk51l7mpUW8YV8V43exI8GwzIRe3JnJpbsihMycWWPnrhzLmN8IX45W5bDP5",
-	"mf/Mz+yxAxGS1E0X7BRMkZJ/5GLNY7Jkt8CJXhsnUtQXZPBGGV75QAPKCdZjPSEzIz4zdz3PTl/ZXeOc",
-	"UkUyoLeML3/mTBNR6gm5MF8qrLiY9V2Hm9liZVqdQM+MeZ1N/AJuLLp0V2tVffNDluaXWNR1zj+bSDFj",
-	"CXCFolbdZQYgly/OL65uLryjk2ghhdIZ4+4KiYk/b0G6K7UnLhjntGDRafTNZDr5Bnlfr5C1DGDHtyfH",
-	"jqDqGO6KjDJUv4WwZ7R1/GpUgi1Yx6thzeXiXg3fun98XJf+tW7OPp5OD3Zt1q+m77k6agZM7PEZ3gvo",
-	"B93B6N1e9BIHNhdB3bWdtSizFLneFuyszUt3RwUrXCy15xt8EyOniFLjF2ZISjUl1cGFpkvVqoE0C3cI",
-	"lXv1ZksIEKouSItb/Up+Cm+3GXLstwt5eP8VqVVD2EMq78khKObcxZg0Chep0iiuqujGO0G2h8WVBalI",
-	"40b0kKZtfYPEufaNz2+UPB6MfbLkqfz5BmP7QxAKq9Q73TIsdfYkhVehHKTDJVO6qn3uECLUyqKuFB2F",
-	"Qlfk+lXJ5Jdv99Cpst1oOI0R+wiFPhSl6ixO3TyGgYq9LCSpSsIqkvkDo/e29iBAG8x26a6hOQjWvFRa",
-	"qL1Dh16PD06vTYha9iIKpPaqBvojXkLNZb6Mu6O8S6PWH7K9ZtLmPofXOeDSq+sNs8fmkSI0TU2Au7tP",
-	"wBdyjSVsq91QP3cMSPXxPUsf7JYysKncNgc9w+ev3QL7qVkTIXbF9tvAfUv0RZeCH0T3nVOeQNbCTdNM",
-	"SGmWZUSW3NUFL4RcApIeXU+mlbsfMCRsQT1YH+/CgRA1/WXkpWbfQ+Ae94+IbWr9t/tifT6jHidIWt+z",
-	"3soKmgjIthVRBC+bGDg2ykQkzDDZxD9MQrJZbjkkg/8j0i0gM19AplSseSZs/VS/rDyrRn19tI/rp9NB",
-	"sWEnvApgg3yDHsYP5p/ZtjbuNhJV3qWDL0C9nU4NY/6NG/Q5iI+DFwC9Gu2+DmY2s+rbxRqHJ9PpNJSL",
-	"p3cuFz/FAX5uftSRSBfYXZXlve3X6lzpkGH/mrrAq+kY6uh0AN48swhBrb3LFvbx42aYAZ9urhvG+6Lo",
-	"LQ63TnBtgfKcKjIHvQbgdY/BJgsmoQCKXRWoPVW1tkNkqSLUfm6D10+l0FDdHMCD03KegX2sYsI4B0kE",
-	"B+XepP7FV9eeAe6KDDnUJpxDXNbckmp4YmSnkE5zhPpcR+lNVrW9DODrTJHtsxxL+sEWmvjFcDfC+5Fa",
-	"YOdBS3P3qHdWd6oydtrtO02989btnLo6q25e0dfMYkzziiA5dvbmbBXK9HYO7S9L+bxVx6nAeKf4bvdw",
-	"HfFJp6XpiG9cW98+nTysGKvegQex8xiCzjek8FVeN0PZF8N/nmva2v4hk8y/EOJstdaoTOIIa3R8bzn2",
-	"4fgev344vm93f33oz9Y7g/XWrbofGVxH1hH8aucfMXCrs+6IL1yz5jFz2y6z+4rX4XNLXr3EqNzSL8+a",
-	"4X7EscsgzTeuz25s2bWdJbdtxEazsMRD1V6Pyp65/rpJ8MBhaMBBRUBjh5kPlRmbmOliF6LbPpZMa+AH",
-	"zoO75a1z05DiCHM+KSwYtw9aLcfqE8ZCCrFo+gYWm9H5c7vbcRpo8BTq/5kO+ic6Nqu8gM/UDjv4yy8F",
-	"DjJQU4T8mz0oa0DsoUi9y+6xyMEoVC3hnZLFtpOq7TLZaJKSjyZPU4wSpI0rcPmKqHUrhE5Ksszuss7f",
-	"eHd4D3wGqat9hrGWikQNGLgFSOAJ7EYTNsRe6TzbM9P3w9uXl5MO/MzE80mZY29WRWx9gbcHBfKWJdUe",
-	"VkAzvfp77zZ+wPdfk9Subj6wv/+Fg6SGHk+nTRtwYxMTUMrW2qpevOSgJRsg70v3fhxx69qaPfudOyi2",
-	"iewWr3qQmSVcCzIjE9cSG5tD2b87Vxk0qSgV3OIzx0XR13azXhXAz65fkG8m00F27t2OBJpu/j4gijTd",
-	"/BOxcK3wXHldD53NDFhQbq1mKbPoNDpGk+hGh7LicdN7RjU1TdhA31Y7JUJpvP9v7YsBYNIkXKqgoJuu",
-	"ee0XI+BFroV23RhdMNYcgGGvFCZdJlfVtQt1b31m/zcbVX7Oz+92V/7R1Q36N8fa/8+hwEdW8cWVCDqf",
-	"2uNGb5YK6Q/vH/4vAAD//w==",
+	"7D1rc9u6lX8Fw+1O2llafuXpTD84idNm13GcOOmdndw0hsgjCQ0JMABoWfXov+/gQRIkwYdkue3e3S83",
+	"1yIBHJxzcN4HvAsilmaMApUiOLkLMsxxChK4/uuURwtyA5dYLtSfMYiIk0wSRoOT4JQibJ6jDMtFiDCS",
+	"eJrAI4ESFmH1VogYRxj9gBWaQsKWSC4ALTGHBcsFTIIwgFucZgkEJ0GWTxMS7UuOqcCRGi3cP77HWMIf",
+	"jw6OHu8dHAZhQBQIP3PgqyAMKE7VFNgBNww4/MwJhzg4kTyHMBDRAlKs9pESeg50rjZ1GAZylanBQnJC",
+	"50EY3O5FLFa/pEQIQuffZwSSOFivw+BVHv0A2UbF5wWgiNEZmeccYsQovER4KoBKRASSCywnHSBPzYwu",
+	"dHV41LJvGU+xvCxI4yGFQIQijKYsXnWtNNOT1Fb6HYdZcBL8237FA/vmqdg3a16osQqEd7F/1yRGbIYw",
+	"ShidI71iuX5myGCXJ3EvSTIsJXA17K9fD/Ze4L3Zt7vjo/Xvgh766OW+E0OaizydAhf3RBI1s4zGkl21",
+	"RNMl5pKo9f6CkxzaMFxHLMlT+scb9fhaHw91JKaYA9K/oeUCOCAikYJIKFYqTlmMsmL2+skZOiV1QmR1",
+	"EHdwTvT8evccZuR2l8cjMzP2H4+r8ll92Usm5JzD1cfzRwKZCXwix48mu+Au0fNZSccBMLUE7SSv8MOq",
+	"B+0Q1LWZCoR8xWICWhV81IQ5UfqCSqBaCOIsS4iR9Pt/E2ozdxXcdzVxvLF8NwdFBCdfjejAKcupDL6F",
+	"wYwkEvjZbcZBCIPCFHi0wFSi83f/dYYevS/+fPbvj9DpxRuUQsrQuyt08eX8PChm0Nsy036fSwhODg8O",
+	"wiDKhWQpcCVXTh4/Ozxch0FCUiL18/VYwWDQVaKyoor5RWSMCoPYUyqWRlwNYHbcwnY6tYw7yQ2NJzjD",
+	"0QImmHO2nAjJAaf1ea2KOAmmhGJ9DNuHrWPSDPOfuVGN2893u0fj9m7bYyTcyv1I3PS/tw49YoizpZig",
+	"/7z6cIHOCQURotdXfwnRqcIJwjRGl2YjSElkLaGWC5KAktIr/RsHHJ9YKS1YCnJB6BzNMEmUsLYGzkr/",
+	"GzFKQTO3EnNRLkMkmBZ3aIGTGcIUYU0t9ZjCDXAk8Q+gaKatpuWCJaCE5QQpyCXHJAGOrq1RtveJLcU1",
+	"WmChFzOaSyljvcUgDBaA47odt3dFcSYWTO51qXNhXzBQLrHQ+530CmAj+dk0gbSHizPzxn9sxs3FvB5q",
+	"/lJAuOSMzkP06e1r9OLxk2cTzSJ2Ar35+ZzDHEsjk+JYKz+cXHKWAZdavM1wIiAMMuenu8CMbuNICV1l",
+	"SSisG/q52ux6llMj0IwEM0r+OlJi5lohkuZJYhSBEdJtYcx4rATC43UhBT22jFmP0WSFlkQukJ4/VMwa",
+	"LRRk1PwiSm4YveyRwjQRktBIE7Fj4JSxBDB1Rx6vw6DYvVYFNE+V/NaQKBbK0yBUqkj9Fyutjm/mSqJ3",
+	"wnJYl59fq+mrUWz6N4hksA4rQnsIVz1DTB00wNECzTnLM0Ue/RNOEpRiGekDXaCNSEjFoMwtOWzdiWjM",
+	"OV5pKEt5vwkv1h2xToQ9VcTDEvs5V20qVMpQ2awFC+uRSm4YkaW1LsLiB8RKDtVw0MJ4bW81uikDBqJc",
+	"Lf6ZpPBe1PRBzHJjsdgJjPBqMj+FW3mJ5/CZ/QDPGfhFy2At++BWogzPAU1hTqgozyOW+jlQLcI6sfZ8",
+	"rfCdU/XzoEAyrzmjX9SMAj9RW1KzKc1ea8QjydC7CKbA50gNcKC2SHfWfaLWtfLayPPODT5TtGISJ+8V",
+	"f4NH+CtlovVOKUGQsZK0hc5zmCArc5alcNFqSzsoNNYjtPGOhGRZBjECzBPtaJVkJ1Q+fVxtiVAJc0v2",
+	"OdtTv+6JHyTbY5nB4F7G1Du8PBQ1IaU3dBVhSjs3tFwwYR0rgZaKXRLGFGcbj2MMYI5sW2KuaK/J2TwT",
+	"FV07z8RBU5jpg9rYR/vchJUrUo9vOLSv2NcnF1+XSmQDiUNcjvIgRB1x437c9euSasdNEl18+KwtciWJ",
+	"KifI4XmPjlFyQbCcR/BZv9PnTPWe+SclqZpT2AM4MP64SU3tpWiM2FHO4xrM3STy6K0LHQWoieolphLi",
+	"lwjSTK50gK00PnCS+AR2xZxDyum1VtXtsAXc4kheo9/HMMN5Iv9gjBp1+K9P9IFHjEZGGGs5TASa5Uny",
+	"ErlSxzj7QC3A2su1JoKeX+GPUY2gYWvFeqxTHH839sU6DM5uswRTXNgfD6BfFddPV14L48MMqQOtxCYI",
+	"az+zPInR1DgNIQIhSYqlUqycpQhP2Q1sKIaeaJtQyC8i9kKgg0kKvkL1OWGXjJMIUAYcfX5VW3ZYGyv9",
+	"offltytmhAtljCrjSsOQjjad3pIE/gI8Jv0GxYt14bX743rGE8ipcngkY/HA0b2Pun9eRUfqRs0w9ZR1",
+	"pmwwHxaxVEo1iY0JGir6pUxsqqYej7cJjh5Ao/UoKEs9i4DiFDmorBi7ok7BdT6R6XLOZod9uvIZk1ii",
+	"GCISQ3xSBVpDNGU5jUWIpgljqZJ6Sr4VwlfbQpSZGEBM+tnuqSs7NqSpQkMb6FdlTqWZeOkFRFG+3OGg",
+	"uONs+SflJ9WZpO/Q6NdHHOpnznHY0BS7qQjfB0kBRE2CNni2woRFc4tFb8pZpqvARUgHWzaikz6JqRZV",
+	"stIEfX/589mnM6My1CYwt4F/440ZBz8hEjhOxASdXryB2PxoA5nD/n0JWJmXwHT1YRacfG2f92E/Tb3T",
+	"MNHUTyVz9M09PFNL/TdZaO0xEEoPQr1FV9WGRZ9TNqCZSny13DWbx7lGv4efOU7ES6QAUgaOjTL/IUT2",
+	"ne8UrkN0/X0u7T/mz0Taf+yf5If5H6ImxSghQv5hgk6TREcdNc0n6LRkCe3YsCU10SigsTYSRR4tEEYi",
+	"n83ILVoS2scajkdZ4S7F2VdDrW8FGi0ztCQmoTaWogSQCTai0yiCTLrxsL8Jm66ylp6O/4X6n0TJfHGj",
+	"HRvOloGWSjqK/G0MP1cJSifWNHb61nT6SL/yaAZrmivX3MSLpisTkLWxWxuATY0VdD/zuyY5t1FqvTZP",
+	"h+F6VpqlkhXG6oZmh1JtCcxkhxuuJVvhG4hHVqeiBPBWBrCeZej4nsMNJE01uoW2ObyXtjlqahurWhoq",
+	"xezI4rAglE+7mF2d3DWIL36QLDMu9gZbK4MoG6OksSkzSViC4YWc0fnHHHjhcI3n7J/VqFHmR7HSqmV7",
+	"NOEuZu6Dd/VAnqQyfqKEAJVleLPzXeX9AI0hPpX1MCqWsCdJCkOBDuCc8bG5lrqFHwZwmxEO4lR6Q7Am",
+	"MsFB5ImW9xxSdgN1ATIKTiVDSDxojo70bpSXJiTmcjukPTbDTc6oD2lX+qXGoVIjiZAkEqPSxFfV6+5m",
+	"9W7zaUrklpvwh6iEhdiduhVarCDynY33IHGRZdj8aPTtZTjus2Gg+MnaKSUYKUBsvLTHc1HatHC1Bp3s",
+	"0sEYD0FZRjTkPjUQPDb30JlT2CB+oM6rdju/5IPHtqkvymEOGis61bYVumzTDHpXmPWxqS3O8oQzDYzX",
+	"J9rjT3EiQp3DsLpOoCmsGI3R0V+fHIemEkAP0Da2rh1Qb1dFBK59WwbPLB7GmLJuFZljy3qmag39MJsJ",
+	"X0XiezeRqQw7dV68tlZKKEnVggedkLo2gBN3ZWZtBYUh9EbSoDO1bX2csjhOezjMlEsUidbe+MahzmBz",
+	"aCWisYgC48mNizE7h1i9LLry8CcowUIiLCKgMaHz0EZE1bvmF5dD9DPF+VjIjeBoyXOLQh/va4r43JnP",
+	"BAT6AZBp3Ap9FKsc8EZpb0P1EW5NTxK3luMtstA2lTtjHF4W5oUsHtqAYYh0VRbCSgiEKM2FVM6L3hRO",
+	"YYLeSbU75WfMLCMZfh0VLLl0w2MPYP0plhqhDvvz/GQOQg4amYNJusPCDXi1RXDySTH4bZEe6A9k6nc/",
+	"QcR4vHncr8H+NtlWN11qC9Rgq+2yoVYsLn0n6bKmvh8op/RQNsLxJvmA8cH8AcXr7xf4ZOc+0ZL83p0D",
+	"o1OEjTL+WrHaRvoq9oTg3zKOMs7mHKfD+eYYJCZJLxVMsF8BOmR7LQiVgy5QxkQpxrzJQr3WI4Ek3MrQ",
+	"5CUPQ2XmRAvMcVREl7tP5TPr7+QDh19xoiQyGS4YKLLyG9iTJt1upi/BKfEdGtp5ObVKAzbCaQlj6dVW",
+	"YZXHRajtE+BNx9YSrRuFt462DoyVIbUt4H3akl0bLX24fS71eTM1tdHCx51ZIFEmHd35wzpDVBG7CnEu",
+	"0Z1d+bhuq7hSrbhxVDWiaMaQGhqpX7toqV+jlONHD7vPosmcUVFa0j/WlIo2D0QrpTacuXHebydTi8TQ",
+	"8DSiVeFa5kOG26dqGFSD51WWYTCD+mrV5Hfbh+CPsTPEQeacvkQHpi7YFACXdXtEoMODg4OaC4uTxDiI",
+	"RYGRXABHZodix96iAX7LEA6tXPkR7Vg1tCuKs9JL7vVnzFsN8cYqT2rQGXq1akVPM9f36T9xxYvuFEct",
+	"A643GukaaW4kcd0lha5qocqN8k0ShFN9uWHeobOIyZ13t0VMJoo+J3TYHbpf7bKSWT9zyGGr0U9Ng1Ce",
+	"yG39sS2yXEVybDuCHheO3VYbft7UxZZIYZ3H6gCWRRouqupo95XSulBWTOjT0Z/0vOpQbngwisD4dlXz",
+	"rZr3/hTF5mXnnaHfkoifNmefo77S5k+GUBZWH64LsbWxR5beJzkSBlHOOdS8KE/FsTpRatXhYP9jYwwD",
+	"HVN6VyvA8tSi6VBXXjrKw6VlPKcjugBGBgPuFRPSeq8eFNpg9AtPlMjrupr+uLJh9gG6DFqSqRYEcdnP",
+	"ZZGKr/p43deBpzUykgsiqkY8G/XU26x3TQOisAThDWg22um/3R2Ghy883fQOQA8Z3hLuGqOiW6VI6JGX",
+	"IyNWfh/sqsjuFmH5j1/Ovpy9CcLg05eLi3cXfwrC4OrL69dnZ2/0r29P353r/3l9evH67Fz9vy8fc1WG",
+	"QhoVGs0QidPOWuMw854X4nyqQ1mbB6Xv6To+34HrWK90aGZ8ihSPNvZwkgB/JFC0YMrWM9F7dSTK/Vd9",
+	"tMKkVxCRCM8xoShmIBBlUsvO4teJaTgsO+CPnoeNjvjN+g30Zr7LlrF+fG8n+V/L1d3eW33W7a2eut0q",
+	"ZcLpN+BoHv7THM0Xu3AStdImKbBcXkHEaIfmJVKg0q5uKiQB/Ead3aIRWRNZn1XQN8RAR0NDSezDTYlt",
+	"IW74zD53V9++8c+IvD2/l1Q43Dp09nTH8uT4XvLk6D6hs6OHEkb/Hzrrk2jH95BoT+4t0e4ZOTvcjVDs",
+	"FCVXeZriBysPPW4VCHguotDmf9Ws9Eh0Vl3uvK7ueSvxM9CU1nF9yHbVnS+K2rPhZOK2TuyzDQobnt6v",
+	"sKHVklQ2fBcXO9Udm1quart6BwfP37oYfFOHUJaDRnl4tUM0VKlt5/bB6rRLNEqLGIUTRJkS0yjC1HRW",
+	"vlSS+wTBjXK11RPlMbzUV/mcoJz+oGxZ61fRHclhoJ4rJCaJx+1T0BI6Y57yAK0IIUa21NzeNFJc6FZ1",
+	"q1enWIS6A2NPKaIJOtNwVtcEaa+HzXR7mBsjUH9rJIU6LpKsJr/SX+mpye+btkV7MZ6ZgohisyGakxug",
+	"SC6Vt8XKq0D0tTr6FgptxlGki8hfomslS67tHUVm+sL6U14cNn0dhM5/pUQilssJOlMjhS6kvO66E+ja",
+	"dLThoiTtWum/6wmKWST2cUYmaaxbbez9YqK8dILniek7LprhflV6ICERUKHlQ3GhGwA6f/f67OLqLKhq",
+	"EYIZZ0ImhNrbK2LTnGHvFTsMTPCP4owEJ8Hx5GByrA+gXGj+VoDt3xzuW4KKfbjNEky0xsqYKc4qA0NK",
+	"ppkWdX0DTnXDWqeCrF3Ctl/2NNSuDzs6ONjZ3WFu/3zH/VnqhYnph9M3AXSDbmF0rnDSNwAZnWlinNje",
+	"GGL65E2TvCLrUj20PcC6cNVQe7rST0LNKSyXeoTuvMUSoyIjL/Fc1Jo71MItQqVOCfscPIQqa9zD2p2o",
+	"X/3brV7Zd+9MXX97QGqVEHaQyvllFxSzvkmIKqmvqVIJrqJI1yntMlVchRorSGPf6CBN3azwEufS1YD/",
+	"ouRxYOw6S47In650EGwXhNK9ia0rQw11NiSF03rlpcM5EbJo6moRwnefZ9l8MgqFJka7flAyuX1pHXQq",
+	"dLdWnEqJ/YBM7opSZbizvEGXgAid8D4q6sULkrkvBt9MkZ+HNjpcLNuKZidYc2LRvjsuW/Q62jm9Vj5q",
+	"mfZjiE2DrrZHnMizDRErc0c491UZe8hcuBtXXbzO9YnnTquPnz1WjwTCccxBiOHLEu/JNYawtTuXu7mj",
+	"51Tv35F4bbaUgMmF1Dnojf79o11gMzH7LvZJ18ee25a0LTpndCey7zWmESQ13FQ3KgtJkgTxnNp2nxnj",
+	"c9Ck16YnkcL2MfYdNq8cLEtpYEeIOvjHnJeSfXeBe71/jdiqfbB5Ofj2jLofadK6lnUjNq08IHO3qkC6",
+	"W1bBsRLKIyGKySZullaTzXDLLhn8fyPdPGfmHmSK2ZImzBQSd5+VN8VbD4/2cZcKt1Cs2EkHe02kQaGH",
+	"0J3ZZ6Z2wXZNY+H0Et4D9WY60Y/5T/albRAfesPnTtNW1zXuRQBbODe1WxweHhwc+ILl+NZmhA70C26G",
+	"aEywfN0GdqjVrPMOeie83M1ADykLnFq0vmutd8CbpwYhWmoP6cIuflz1M+Cr1WXFePfy3kL/ZYn2PuQ0",
+	"xQJNQS4Bql7SKgrGIQOs71HEpvzA6A6WxAJhM9w4rz9zJqFoJdQVBvk0AfOzCBGhFLi5+848id20kb2Q",
+	"EW6zRHOoib77uKxqfq54YoMr2WrXIZqZdGPOKim+/eHB16lAzQShIX3vd0SKi9x6bmjf5tMbbRnRm0Eb",
+	"JQTGJja2g5gVSa+dgFx0U+ubtLwMYm/RbsvQ8vrMrus0x1yfuR0OahVxnZ9z6a4/227VcSI5HBQnzQ/r",
+	"jBjS+s5Ml+TvF7/FZxp2Yk1oR3e6QpkrWNtx0K5IQWEA7zYi/Q/av6mZHBV2HKG69u8MO6337/To9f5d",
+	"/Xs56+7QvtVun+2qmyk2+w2bEQxo5h/xYuNbRCNG2M9bjZnbfJfH8P7uw0tOrc6o8NI/nuH832UKbRBp",
+	"urLfGwoNE9YD5eZC8tGMyXVyt9OoMrnff24cvJGU7bBRNaChxcz3QnNM1HSh9dLN9zyIlEB3HAq3yxv7",
+	"piLFng77xDAj1PxQu4u8TDJmnLFZ9ZGEbDU6hG52O06u9Cai/i9Klt9G5qxQ0VtKhwH+ckvrvQxUFfj/",
+	"y+bKKhA7KFLusp0Z2RmFiiWcRFlovhNjvnFRSZKcjiZPVRTjpY0ttHlA1NoVfMmSJDG7LEM4zv0aO05D",
+	"ymKffqzFLBI9Cm4GHGgEw2jSHwZbyDTZMNj358/vzyct+Ily6aM81V+SEciUGDh7EMBvSFTsYQE4kYu/",
+	"d27jz/r5Q5La9p549vffsJPo0NHBQfU5NKUTIxDCFH2LTrykIDnpIe97+3wcccvymg2/+2ahaBLZLl4U",
+	"8aolbA2vOhOXXH/gDfLu3dnioElBKe8W31guCh7azPqQAT29fIeOJwe97Ny5HQ44Xv295yjiePUbYuFS",
+	"4NkKuw46qxl0Z4PRmjlPgpNgX6tE+7YvMB5W19WJqqxJf0jQFDxFTEh9147RLwqASRXjKJyCdoTko1uP",
+	"oHtEZ9Jew22dsSoHpu9PI9wGc0VZvlB+Y5CY7skiCOeGeNsr/2JLB92m1Pq3lz2DjOALiyNobWqHG51Z",
+	"CqSvv63/JwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
