@@ -34,6 +34,7 @@ var (
 	ErrCorrupt  = errors.New("not a sound Parquet file")
 	ErrExists   = errors.New("target exists")
 	ErrBusy     = errors.New("another load is at work on this target")
+	ErrProof    = errors.New("not what it should be")
 )
 
 // Methods of bringing rows to the server.

@@ -90,7 +90,7 @@ func loadExitCode(err error) int {
 		code int
 	}{
 		{load.ErrBadInput, cli.Usage}, {load.ErrNoSource, cli.NotFound}, {load.ErrCorrupt, cli.Damaged}, {load.ErrRejected, cli.Conflict},
-		{load.ErrMismatch, cli.Conflict}, {load.ErrExists, cli.Conflict}, {load.ErrBusy, cli.Conflict},
+		{load.ErrMismatch, cli.Conflict}, {load.ErrExists, cli.Conflict}, {load.ErrBusy, cli.Conflict}, {load.ErrProof, cli.Unproven},
 	} {
 		if errors.Is(err, c.err) {
 			return c.code

@@ -20,6 +20,7 @@ type flags struct {
 	Run        restoreCmd       `cmd:"" default:"withargs" help:"Restore one partition, or several of a table (the default command)."`
 	InstallSQL installCmd       `cmd:"" name:"install-sql" help:"Install the SQL routines, or print them."`
 	Load       loadCmd          `cmd:"" help:"Load plain Parquet files into a table."`
+	SQLite     sqliteCmd        `cmd:"" name:"sqlite" help:"Write an archive, or plain Parquet files, as SQLite files."`
 	Version    kong.VersionFlag `help:"Print the version."`
 
 	cli.Server    `embed:"" group:"PostgreSQL"`
