@@ -97,21 +97,47 @@ func (s *fileStore) ReadRanges(ctx context.Context, key string, ranges []Range) 
 	}
 	defer f.Close()
 	out := make([][]byte, len(ranges))
-	for i, r := range ranges {
-		if err := ctx.Err(); err != nil {
-			return nil, s.fail("read", key, err)
-		}
-		if err := r.within(obj.Size); err != nil {
-			return nil, &failure{op: "read", location: Location(s, key), kind: ErrCorrupt, why: err.Error()}
-		}
-		out[i] = make([]byte, r.Len)
-		if _, err := f.ReadAt(out[i], r.Off); err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil, &failure{op: "read", location: Location(s, key), kind: ErrCorrupt, cause: io.ErrUnexpectedEOF,
-					why: "the file was cut while it was read"}
-			}
-			return nil, s.fail("read", key, err)
-		}
+	err = s.readEach(ctx, f, obj, ranges, func(i int) []byte {
+		out[i] = make([]byte, ranges[i].Len)
+		return out[i]
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
+}
+
+// IntoReader is a Store that reads ranges into memory that the caller uses again: one of a folder.
+type IntoReader interface {
+	// ReadInto is ReadRanges into bufs; bufs[i] has the length of ranges[i]. What stands there after an error is anything.
+	ReadInto(ctx context.Context, key string, ranges []Range, bufs [][]byte) error
+}
+
+func (s *fileStore) ReadInto(ctx context.Context, key string, ranges []Range, bufs [][]byte) error {
+	f, obj, err := s.open("read", key)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return s.readEach(ctx, f, obj, ranges, func(i int) []byte { return bufs[i][:ranges[i].Len] })
+}
+
+// readEach reads each range into what buf gives for it, once the range is known to be there.
+func (s *fileStore) readEach(ctx context.Context, f *os.File, obj Object, ranges []Range, buf func(i int) []byte) error {
+	for i, r := range ranges {
+		if err := ctx.Err(); err != nil {
+			return s.fail("read", obj.Key, err)
+		}
+		if err := r.within(obj.Size); err != nil {
+			return &failure{op: "read", location: Location(s, obj.Key), kind: ErrCorrupt, why: err.Error()}
+		}
+		if _, err := f.ReadAt(buf(i), r.Off); err != nil {
+			if errors.Is(err, io.EOF) {
+				return &failure{op: "read", location: Location(s, obj.Key), kind: ErrCorrupt, cause: io.ErrUnexpectedEOF,
+					why: "the file was cut while it was read"}
+			}
+			return s.fail("read", obj.Key, err)
+		}
+	}
+	return nil
 }

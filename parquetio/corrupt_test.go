@@ -166,7 +166,7 @@ func FuzzPage(f *testing.F) {
 	f.Add(uint8(2), uint8(3), uint16(5), []byte{0x80, 1, 4, 5, 2, 2, 1, 0, 0, 0, 3})
 	f.Fuzz(func(t *testing.T, typ, enc uint8, n uint16, b []byte) {
 		e := types[int(typ)%len(types)]
-		d := decoder{leaf: fileLeaf{elem: &e}, stats: &Stats{}}
+		d := decoder{leaf: fileLeaf{elem: &e}, stats: &Stats{}, pageMemory: &pageMemory{}}
 		d.dict = &decodedPage{n: 2, i32: []int32{1, 2}, i64: []int64{1, 2}, data: make([]byte, 32), offs: []uint32{0, 3, 32}}
 		h := pageHeader{typ: pageData, values: int32(n), encoding: encodings[int(enc)%len(encodings)], uncompressed: int32(len(b)), compressed: int32(len(b))}
 		if err := d.readPage(&h, b); err != nil {
@@ -231,7 +231,7 @@ func TestHugeClaims(t *testing.T) {
 	if !errors.Is(r.err, ErrCorrupt) {
 		t.Errorf("list of 2^31 elements: %v, want ErrCorrupt", r.err)
 	}
-	d := decoder{leaf: fileLeaf{elem: &schemaElement{typ: physInt32}}, stats: &Stats{}}
+	d := decoder{leaf: fileLeaf{elem: &schemaElement{typ: physInt32}}, stats: &Stats{}, pageMemory: &pageMemory{}}
 	h := pageHeader{typ: pageData, values: 1 << 30, encoding: encRLEDictionary, uncompressed: 4, compressed: 4}
 	if err := d.readPage(&h, []byte{1, 2, 3, 4}); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("page of 2^30 values in 4 bytes: %v, want ErrCorrupt", err)

@@ -30,6 +30,9 @@ type flatCursor struct {
 	first, end int64 // rows of the current page
 	row        int64 // next row in it, and
 	val        int   // its first value
+
+	form form
+	at   int // the page of the window's first row
 }
 
 func (c *flatCursor) array() arrow.Array { return c.sink.array() }

@@ -3,6 +3,11 @@ package parquetio
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/endian"
 )
 
 // maxPageValues caps what one page may claim to hold: runs can stand for any number of values.
@@ -19,6 +24,7 @@ type decodedPage struct {
 	i64    []int64
 	bools  []byte
 	data   []byte
+	text   []byte // what data is in, where it is not a part of the page
 	offs   []uint32
 	byDict bool // the values are the decoder's indices
 	null   bool // all levels are 0: every row is NULL, or an empty list that cannot be NULL
@@ -29,12 +35,43 @@ type decoder struct {
 	leaf  fileLeaf
 	codec int32
 	stats *Stats
+	codes bool // pages keep indices into the dictionary, of whatever type
+	dict  *decodedPage
+	*pageMemory
+
+	shownDict *array.Data
+}
+
+// pageMemory is what a decoder decodes into.
+type pageMemory struct {
 	page  decodedPage
 	buf   []byte
-	dict  *decodedPage
 	idx   []int32
 	defs  []byte
 	fixed []byte
+	valid []byte // bitmap
+}
+
+// maxKept bounds the slices that one decoder's memory may bring back to the pool: one huge cell must not stay.
+const maxKept = 16 << 20
+
+var memories = sync.Pool{New: func() any { return new(pageMemory) }}
+
+func takeMemory() *pageMemory { return memories.Get().(*pageMemory) }
+
+// free gives the decoder's memory to others.
+func (d *decoder) free() {
+	m := d.pageMemory
+	if m == nil {
+		return
+	}
+	d.pageMemory = nil
+	p := &m.page
+	if cap(m.buf)+4*cap(m.idx)+4*cap(p.i32)+8*cap(p.i64)+4*cap(p.offs)+cap(p.bools)+cap(p.reps)+cap(m.defs)+cap(m.fixed)+cap(p.text) > maxKept {
+		return
+	}
+	m.page = decodedPage{i32: p.i32, i64: p.i64, offs: p.offs, bools: p.bools, reps: p.reps, text: p.text}
+	memories.Put(m)
 }
 
 // grow gives n elements, from s when it is large enough, with room for the vector code behind them.
@@ -272,6 +309,10 @@ func (d *decoder) readIndices(b []byte) error {
 	if err := decodeIndices(d.idx, b[1:], int(b[0]), dict.n); err != nil {
 		return err
 	}
+	if d.codes {
+		p.byDict = true
+		return nil
+	}
 	switch d.leaf.elem.typ {
 	case physInt32, physFloat:
 		p.i32 = grow(p.i32, p.n)
@@ -341,17 +382,25 @@ func (p *decodedPage) readPlain(b []byte, e *schemaElement, n int) error {
 	case 4:
 		if e.typ != physFixed {
 			p.i32 = grow(p.i32, n)
-			for i := range p.i32 {
-				p.i32[i] = int32(binary.LittleEndian.Uint32(b[4*i:]))
+			if endian.IsBigEndian {
+				for i := range p.i32 {
+					p.i32[i] = int32(binary.LittleEndian.Uint32(b[4*i:]))
+				}
+				return nil
 			}
+			copy(arrow.Int32Traits.CastToBytes(p.i32), b)
 			return nil
 		}
 	case 8:
 		if e.typ != physFixed {
 			p.i64 = grow(p.i64, n)
-			for i := range p.i64 {
-				p.i64[i] = int64(binary.LittleEndian.Uint64(b[8*i:]))
+			if endian.IsBigEndian {
+				for i := range p.i64 {
+					p.i64[i] = int64(binary.LittleEndian.Uint64(b[8*i:]))
+				}
+				return nil
 			}
+			copy(arrow.Int64Traits.CastToBytes(p.i64), b)
 			return nil
 		}
 	}

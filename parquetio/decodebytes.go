@@ -9,7 +9,10 @@ func (p *decodedPage) readPlainBytes(b []byte, n int) error {
 	p.n = n
 	p.offs = grow(p.offs, n+1)
 	p.offs[0] = 0
-	data := make([]byte, 0, len(b)-4*n)
+	if need := len(b) - 4*n; cap(p.text) < need {
+		p.text = make([]byte, 0, need+need/8)
+	}
+	data := p.text[:0]
 	for i := range n {
 		if len(b) < 4 {
 			return corruptf("byte array ends too early")

@@ -174,6 +174,53 @@ func (f *File) read(ctx context.Context, ranges []objstore.Range) ([][]byte, err
 	return out, nil
 }
 
+// intoReader is a Source that can read into memory that it is given. bufs[i] has the length of ranges[i].
+type intoReader interface {
+	ReadInto(ctx context.Context, ranges []objstore.Range, bufs [][]byte) error
+}
+
+// readPages is read into memory of the pool, where the source can; the caller gives arena back.
+func (f *File) readPages(ctx context.Context, ranges []objstore.Range) (out [][]byte, arena []byte, err error) {
+	src, ok := f.src.(intoReader)
+	if !ok {
+		out, err = f.read(ctx, ranges)
+		return out, nil, err
+	}
+	first := f.size - int64(len(f.tail))
+	total := int64(0)
+	for _, r := range ranges {
+		if r.Off < first {
+			total += r.Len
+		}
+	}
+	if total == 0 || total > math.MaxInt32 {
+		out, err = f.read(ctx, ranges)
+		return out, nil, err
+	}
+	arena = takeBytes(int(total))
+	out = make([][]byte, len(ranges))
+	var ask []objstore.Range // neighbours joined
+	var bufs [][]byte
+	free := arena
+	for i, r := range ranges {
+		if r.Off >= first {
+			out[i] = f.tail[r.Off-first : r.Off-first+r.Len]
+			continue
+		}
+		out[i] = free[:r.Len]
+		if k := len(ask) - 1; k >= 0 && ask[k].Off+ask[k].Len == r.Off {
+			ask[k].Len += r.Len
+			bufs[k] = bufs[k][:ask[k].Len]
+		} else {
+			ask, bufs = append(ask, r), append(bufs, free[:r.Len])
+		}
+		free = free[r.Len:]
+	}
+	f.stats.Bytes.Add(total)
+	f.stats.Requests.Add(1)
+	return out, arena, src.ReadInto(ctx, ask, bufs)
+}
+
 // With is the same file counting into other stats, sharing the decoded metadata.
 func (f *File) With(src Source, s *Stats) *File {
 	if s == nil {

@@ -18,27 +18,16 @@ import (
 // read and decoded. The caller releases the batch.
 func (f *File) Read(ctx context.Context, rg int, cols []coltype.Column, exact bool, ranges []RowRange) (_ arrow.RecordBatch, err error) {
 	defer recovered(&err, "read")
-	rows := f.meta.groups[rg].rows
-	if ranges == nil {
-		ranges = []RowRange{{0, rows}}
+	ranges, total, err := f.ranges(rg, ranges)
+	if err != nil {
+		return nil, err
 	}
-	total, last := int64(0), int64(0)
-	for _, r := range ranges {
-		if r.Start < last || r.End < r.Start || r.End > rows {
-			return nil, fmt.Errorf("read Parquet: rows %d to %d are not in a row group of %d, or not in order", r.Start, r.End, rows)
-		}
-		last = r.End
-		total += r.End - r.Start
-	}
-	schema := coltype.Schema{Columns: cols}
-	fields := schema.Arrow().Fields()
-	if !exact {
-		fields = fields[:len(cols)]
-	}
+	fields := readFields(cols, exact)
 	p, err := f.plan(ctx, rg, cols, fields, ranges)
 	if err != nil {
 		return nil, fmt.Errorf("read Parquet: row group %d: %w", rg, err)
 	}
+	defer p.free()
 	for i, c := range p.cursors {
 		if flat, ok := c.(*flatCursor); ok {
 			flat.sink.reserve(int(total))
@@ -52,12 +41,40 @@ func (f *File) Read(ctx context.Context, rg int, cols []coltype.Column, exact bo
 	return p.batch(fields, total), nil
 }
 
+// ranges checks ranges, nil is all rows, and counts their rows.
+func (f *File) ranges(rg int, ranges []RowRange) ([]RowRange, int64, error) {
+	rows := f.meta.groups[rg].rows
+	if ranges == nil {
+		return []RowRange{{0, rows}}, rows, nil
+	}
+	total, last := int64(0), int64(0)
+	for _, r := range ranges {
+		if r.Start < last || r.End < r.Start || r.End > rows {
+			return nil, 0, fmt.Errorf("read Parquet: rows %d to %d are not in a row group of %d, or not in order", r.Start, r.End, rows)
+		}
+		last = r.End
+		total += r.End - r.Start
+	}
+	return ranges, total, nil
+}
+
+// readFields are the fields of cols, and of the side column when exact is true.
+func readFields(cols []coltype.Column, exact bool) []arrow.Field {
+	fields := coltype.Schema{Columns: cols}.Arrow().Fields()
+	if !exact {
+		fields = fields[:len(cols)]
+	}
+	return fields
+}
+
 // readPlan are the cursors over the columns of a row group.
 type readPlan struct {
 	f       *File
 	rg      int
+	fields  []arrow.Field
 	cursors []cursor
 	chunks  []chunkPlan
+	bytes   []byte // of the pages, from the pool
 }
 
 // chunkPlan is what is read of one column chunk.
@@ -72,18 +89,21 @@ type chunkPlan struct {
 }
 
 // plan fetches what cols need for ranges in one call, and makes the cursors.
-func (f *File) plan(ctx context.Context, rg int, cols []coltype.Column, fields []arrow.Field, ranges []RowRange) (*readPlan, error) {
-	p := &readPlan{f: f, rg: rg}
+func (f *File) plan(ctx context.Context, rg int, cols []coltype.Column, fields []arrow.Field, ranges []RowRange) (_ *readPlan, err error) {
+	p := &readPlan{f: f, rg: rg, fields: fields}
+	defer func() {
+		if err != nil {
+			p.free()
+		}
+	}()
 	rows := f.meta.groups[rg].rows
 	var index []chunkPages
 	if all := len(ranges) == 1 && ranges[0].Start == 0 && ranges[0].End == rows; !all {
-		var err error
 		if index, err = f.pageIndex(ctx, rg); err != nil {
 			return nil, err
 		}
 	}
 	for i, field := range fields {
-		var err error
 		if i < len(cols) {
 			err = p.addColumn(f.schema.find(cols[i]), cols[i].Type, field, index, ranges)
 		} else {
@@ -172,7 +192,7 @@ func (p *readPlan) addColumn(col *fileColumn, t coltype.Type, field arrow.Field,
 }
 
 func (p *readPlan) decoder(l fileLeaf) decoder {
-	return decoder{leaf: l, codec: p.f.meta.groups[p.rg].columns[l.ordinal].codec, stats: p.f.stats}
+	return decoder{leaf: l, codec: p.f.meta.groups[p.rg].columns[l.ordinal].codec, stats: p.f.stats, pageMemory: takeMemory()}
 }
 
 // addChunk notes which bytes of a chunk are needed.
@@ -215,7 +235,8 @@ func (p *readPlan) fetch(ctx context.Context) error {
 	for i := range p.chunks {
 		ranges = append(ranges, p.chunks[i].ranges...)
 	}
-	got, err := p.f.read(ctx, ranges)
+	got, bytes, err := p.f.readPages(ctx, ranges)
+	p.bytes = bytes
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ func (f *File) Scan(ctx context.Context, rg int, s coltype.Schema, rows int) ite
 			yield(nil, fmt.Errorf("scan Parquet: row group %d: %w", rg, err))
 			return
 		}
+		defer p.free()
 		for row := int64(0); row < total; {
 			if err := ctx.Err(); err != nil {
 				yield(nil, fmt.Errorf("scan Parquet: row group %d: %w", rg, err))

@@ -36,7 +36,10 @@ func (e *Engine) openFile(ctx context.Context, location string, size int64, colu
 	if err != nil {
 		return nil, unreadable(location, err)
 	}
-	src := object{store: e.store, key: key, size: size}
+	var src parquetio.Source = object{store: e.store, key: key, size: size}
+	if from, ok := e.store.(objstore.IntoReader); ok {
+		src = local{src.(object), from}
+	}
 	k := footerKey{location, size}
 	if f, ok := e.footers.Get(k); ok {
 		return f.With(src, st), nil
@@ -60,6 +63,16 @@ func (o object) Size() int64 { return o.size }
 
 func (o object) ReadRanges(ctx context.Context, ranges []objstore.Range) ([][]byte, error) {
 	return o.store.ReadRanges(ctx, o.key, ranges)
+}
+
+// local is an object of a store that reads into memory that it is given.
+type local struct {
+	object
+	from objstore.IntoReader
+}
+
+func (o local) ReadInto(ctx context.Context, ranges []objstore.Range, bufs [][]byte) error {
+	return o.from.ReadInto(ctx, o.key, ranges, bufs)
 }
 
 // schemaCache keeps the schemas that partitions were archived with, by table and schema id.
