@@ -22,8 +22,11 @@ const gcBatch = 500
 type GCRequest struct {
 	Scope                // a table, a schema or all; Partition is not used
 	MinAge time.Duration // of every file of a run, default 24 h, at least MinAge
-	Delete bool          // remove; otherwise only the plan is made
-	Now    time.Time     // default time.Now
+	// Expire takes away snapshots older than that, but for a table's current one, and then what only they named: the files of
+	// replaced archives. 0 keeps them all. At least MinAge.
+	Expire time.Duration
+	Delete bool      // remove; otherwise only the plan is made
+	Now    time.Time // default time.Now
 }
 
 // GC is the JSON object of archive gc.
@@ -35,6 +38,7 @@ type GC struct {
 	Bytes     int64      `json:"total_bytes"`
 	Deleted   int        `json:"deleted_files"`
 	Young     int        `json:"young_files"` // not named by any snapshot, but of runs that may still be at work
+	Expired   []Expired  `json:"expired_snapshots"`
 	Leftovers []Leftover `json:"leftovers"`
 	Skipped   []Skipped  `json:"skipped"`
 
@@ -43,6 +47,14 @@ type GC struct {
 
 // Err is the error that the result came with.
 func (g *GC) Err() error { return g.err }
+
+// Expired is a snapshot that is too old.
+type Expired struct {
+	Table     string    `json:"table"` // key
+	Snapshot  int64     `json:"snapshot_id,string"`
+	Time      time.Time `json:"time"`
+	Partition string    `json:"partition,omitempty"` // that its run archived
+}
 
 // Leftover is an object that nothing names.
 type Leftover struct {
@@ -81,7 +93,7 @@ var (
 // GC finds, and with Delete removes, what runs that were killed or failed have left: data files, records and manifests that no
 // snapshot of the table names, old snapshots included. A run's files are kept together: while the youngest of them, or the start that
 // the run id tells, is not MinAge ago, the run may be at work and nothing of it is touched. A table whose metadata cannot be read, or
-// that another catalog writes as well, is left alone. It needs the warehouse alone.
+// that another catalog writes as well, is left alone. With Expire also what only old snapshots name. It needs the warehouse alone.
 func (a *Archiver) GC(ctx context.Context, req GCRequest) (*GC, error) {
 	a.defaults()
 	if req.MinAge == 0 {
@@ -93,7 +105,10 @@ func (a *Archiver) GC(ctx context.Context, req GCRequest) (*GC, error) {
 	if req.MinAge < MinAge {
 		return nil, fmt.Errorf("gc %s: %w: --min-age %s is less than %s, and files of a run at work could be removed; nothing was done", req, ErrBadInput, req.MinAge, MinAge)
 	}
-	g := &GC{Status: "planned", MinAge: req.MinAge.String(), Leftovers: []Leftover{}, Skipped: []Skipped{}}
+	if req.Expire != 0 && req.Expire < req.MinAge {
+		return nil, fmt.Errorf("gc %s: %w: snapshots would expire after %s, which is less than --min-age %s; nothing was done", req, ErrBadInput, req.Expire, req.MinAge)
+	}
+	g := &GC{Status: "planned", MinAge: req.MinAge.String(), Expired: []Expired{}, Leftovers: []Leftover{}, Skipped: []Skipped{}}
 	if req.Delete {
 		g.Status = "deleted"
 	}
@@ -139,34 +154,59 @@ func (a *Archiver) gcTable(ctx context.Context, req GCRequest, key string, g *GC
 		g.Skipped = append(g.Skipped, Skipped{key, "another catalog writes this table too: " + foreign})
 		return nil
 	}
-	named, err := a.Catalog.References(ctx, t)
+	old, t, err := a.expire(ctx, req, t)
 	if err != nil {
 		return err
 	}
+	named, err := a.Catalog.References(ctx, t, old...)
+	if err != nil {
+		return err
+	}
+	for _, s := range old {
+		g.Expired = append(g.Expired, Expired{key, s.ID, s.Time, s.Partition})
+	}
 	g.Tables++
 	last := lastSeen(found)
-	var old []Leftover
+	var gone []Leftover
 	for _, l := range found {
 		switch {
 		case named[l.key]:
 		case req.Now.Sub(last[l.run()]) < req.MinAge:
 			g.Young++
 		default:
-			old = append(old, l)
+			gone = append(gone, l)
 		}
 	}
 	if !req.Delete {
-		g.add(old)
+		g.add(gone)
 		return nil
 	}
-	for len(old) > 0 {
-		n := min(len(old), gcBatch)
-		if err := a.gcDelete(ctx, t, old[:n], g); err != nil {
+	for len(gone) > 0 {
+		n := min(len(gone), gcBatch)
+		if err := a.gcDelete(ctx, t, gone[:n], g); err != nil {
 			return err
 		}
-		old = old[n:]
+		gone = gone[n:]
 	}
 	return nil
+}
+
+// expire gives the snapshots that are too old, and with Delete the table without them: the version that names them no more is
+// there before the first file goes.
+func (a *Archiver) expire(ctx context.Context, req GCRequest, t *iceberg.Table) ([]iceberg.Snapshot, *iceberg.Table, error) {
+	if req.Expire == 0 {
+		return nil, t, nil
+	}
+	before := req.Now.Add(-req.Expire)
+	if !req.Delete {
+		return t.Old(before), t, nil
+	}
+	old, err := a.Catalog.Expire(ctx, t.Key(), before)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err = a.Catalog.Load(ctx, t.Key())
+	return old, t, err
 }
 
 // gcDelete removes a batch, less what the table has come to name since it was loaded.

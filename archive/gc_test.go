@@ -145,6 +145,52 @@ func TestGCKeepsWhatIsNamed(t *testing.T) {
 	b.proven(2)
 }
 
+// Snapshots that are too old go, and with them what only they name: the files of replaced archives. What is archived stays proven, and
+// so does what a snapshot that is kept knows of a partition whose own snapshot has expired.
+func TestGCExpires(t *testing.T) {
+	b := newBench(t, monthly)
+	first := b.run(request("tx", "at", "2024-01"))
+	b.sql.Exec(t, `INSERT INTO tx (at, note) VALUES ('2024-01-20', 'late')`)
+	req := request("tx", "at", "2024-01")
+	req.Replace = true
+	second := b.run(req)
+	b.run(request("tx", "at", "2024-02"))
+
+	_, err := b.offline().GC(t.Context(), archive.GCRequest{Expire: time.Hour})
+	if !errors.Is(err, archive.ErrBadInput) || !strings.Contains(err.Error(), "less than --min-age 24h") {
+		t.Errorf("too short: %v", err)
+	}
+	equal(t, "young snapshots", len(b.gc(archive.GCRequest{Expire: 30 * day, Delete: true}).Expired), 0)
+
+	before := b.keys("")
+	plan := b.gc(archive.GCRequest{Expire: 30 * day, Now: later(31 * day)})
+	equal(t, "planned", fmt.Sprint(plan.Status, len(plan.Expired), plan.Expired[0].Partition, " ", kinds(plan)), "planned2at=2024-01 data record manifest manifest manifest")
+	equal(t, "the plan changes nothing", strings.Join(b.keys(""), "\n"), strings.Join(before, "\n"))
+	done := b.gc(archive.GCRequest{Expire: 30 * day, Now: later(31 * day), Delete: true})
+	equal(t, "as planned", fmt.Sprint(done.Expired, kinds(done), done.Bytes), fmt.Sprint(plan.Expired, kinds(plan), plan.Bytes))
+	equal(t, "deleted", done.Deleted, 5)
+	equal(t, "again", len(b.gc(archive.GCRequest{Expire: 30 * day, Now: later(31 * day), Delete: true}).Expired), 0)
+	for _, key := range b.keys("") {
+		if strings.Contains(key, first.RunID) && !strings.HasPrefix(key, "_audit/") {
+			t.Errorf("%s of the replaced archive is still there", key)
+		}
+	}
+	b.proven(2)
+
+	c := iceberg.NewCatalog(b.store)
+	table, err := c.Load(t.Context(), "public/tx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, _, err := c.ReadRecordAt(t.Context(), table, "at=2024-01", table.SnapshotID())
+	if err != nil || rec.RunID != second.RunID {
+		t.Errorf("the record of a partition whose snapshot has expired: %+v, %v", rec, err)
+	}
+	b.sql.Exec(t, `INSERT INTO tx (at, note) VALUES ('2024-01-21', 'later')`)
+	equal(t, "after all", b.run(req).Action, "replaced")
+	b.proven(2)
+}
+
 // file is the path of an object of the bench's file warehouse.
 func (b *bench) file(key string) string {
 	return path.Join(strings.TrimPrefix(b.store.Root(), "file://"), key)

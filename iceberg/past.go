@@ -89,6 +89,10 @@ func (t *Table) runAt(name string, snapshotID int64) (Partition, error) {
 			break
 		}
 		if s = t.meta.SnapshotByID(*s.ParentSnapshotID); s == nil {
+			// What the partition is now it was then too, when that came from a snapshot that has expired as well.
+			if p, err := t.Partition(name); err == nil && t.meta.SnapshotByID(p.SnapshotID) == nil {
+				return p, nil
+			}
 			return Partition{}, fmt.Errorf("%w: an ancestor of snapshot %d has expired, and no later one is of the partition", ErrNoSnapshot, snapshotID)
 		}
 	}

@@ -3,6 +3,7 @@ package iceberg
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	icego "github.com/apache/iceberg-go"
@@ -19,10 +20,15 @@ const referenceReads = 8
 // the current one, their manifests, the live data and delete files of those, the records of the runs that made the snapshots and
 // the partitions, statistics, and the metadata files of this and earlier versions that it still lists.
 //
+// Snapshots in without are taken for gone: what only they name is left out.
+//
 // ErrCorrupt when something of it cannot be read, and objstore.ErrOutside when a file lies outside the warehouse: whoever
 // removes what is not referenced must then remove nothing of the table.
-func (c *Catalog) References(ctx context.Context, t *Table) (map[string]bool, error) {
-	r := &references{c: c, files: &storeIO{ctx: ctx, store: c.store}, keys: map[string]bool{}}
+func (c *Catalog) References(ctx context.Context, t *Table, without ...Snapshot) (map[string]bool, error) {
+	r := &references{c: c, files: &storeIO{ctx: ctx, store: c.store}, without: map[int64]bool{}, keys: map[string]bool{}}
+	for _, s := range without {
+		r.without[s.ID] = true
+	}
 	err := guarded(func() error { return r.all(ctx, t) })
 	if err != nil {
 		return nil, fmt.Errorf("references of %s, version %d: %w", t.key, t.version, err)
@@ -31,8 +37,9 @@ func (c *Catalog) References(ctx context.Context, t *Table) (map[string]bool, er
 }
 
 type references struct {
-	c     *Catalog
-	files *storeIO
+	c       *Catalog
+	files   *storeIO
+	without map[int64]bool
 
 	mu   sync.Mutex
 	keys map[string]bool
@@ -48,10 +55,14 @@ func (r *references) all(ctx context.Context, t *Table) error {
 		named = append(named, earlier.MetadataFile)
 	}
 	for s := range t.meta.Statistics() {
-		named = append(named, s.StatisticsPath)
+		if !r.without[s.SnapshotID] {
+			named = append(named, s.StatisticsPath)
+		}
 	}
 	for s := range t.meta.PartitionStatistics() {
-		named = append(named, s.StatisticsPath)
+		if !r.without[s.SnapshotID] {
+			named = append(named, s.StatisticsPath)
+		}
 	}
 	if err := r.add(named...); err != nil {
 		return err
@@ -84,17 +95,21 @@ func (r *references) manifests(ctx context.Context, t *Table) (map[string]icego.
 	found := map[string]icego.ManifestFile{}
 	g, _ := errgroup.WithContext(ctx)
 	g.SetLimit(referenceReads)
-	for _, s := range t.meta.Snapshots() {
+	for _, s := range r.snapshots(t) {
 		if s.Summary != nil {
 			if run, partition := s.Summary.Properties[summaryRunID], s.Summary.Properties[summaryPartition]; run != "" {
 				r.keys[t.key+"/"+RecordKey(partition, run)] = true
 			}
 		}
 	}
-	for _, s := range t.meta.Snapshots() {
+	for _, s := range r.snapshots(t) {
 		g.Go(func() error { return r.snapshot(&s, found) })
 	}
 	return found, g.Wait()
+}
+
+func (r *references) snapshots(t *Table) []table.Snapshot {
+	return slices.DeleteFunc(slices.Clone(t.meta.Snapshots()), func(s table.Snapshot) bool { return r.without[s.SnapshotID] })
 }
 
 func (r *references) snapshot(s *table.Snapshot, found map[string]icego.ManifestFile) error {

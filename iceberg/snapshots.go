@@ -52,13 +52,14 @@ func snapshotOf(s *table.Snapshot) Snapshot {
 	return out
 }
 
-// Includes reports whether snapshot id is snapshot of or an ancestor of it, as far back as the table names them.
+// Includes reports whether snapshot id is snapshot of or an ancestor of it. One that has expired is an ancestor of all that
+// have not: the oldest expire first.
 func (t *Table) Includes(of, id int64) bool {
 	for range len(t.meta.Snapshots()) + 1 { // a loop of parents ends
 		s := t.meta.SnapshotByID(of)
 		switch {
 		case s == nil:
-			return false
+			return t.meta.SnapshotByID(id) == nil
 		case s.SnapshotID == id:
 			return true
 		case s.ParentSnapshotID == nil:
