@@ -85,6 +85,9 @@ func appendDecimal(dst []byte, d decimal128.Num, scale int) []byte {
 		lo, borrow = bits.Sub64(0, lo, 0)
 		hi, _ = bits.Sub64(0, hi, borrow)
 	}
+	if hi == 0 {
+		return appendDecimal64(dst, lo, sign, scale)
+	}
 	var digits [14]uint16 // from the right; 128 bits are 39 decimal digits, and a part of one
 	count := 0
 	if part := scale % 4; part > 0 {
@@ -122,6 +125,42 @@ func appendDecimal(dst []byte, d decimal128.Num, scale int) []byte {
 	putNumericHead(dst[start:], count-first, weight, sign, scale)
 	for i := count - 1; i >= first; i-- {
 		dst = binary.BigEndian.AppendUint16(dst, digits[i])
+	}
+	return dst
+}
+
+// appendDecimal64 is appendDecimal of an absolute value that fits; dividing by constants is what makes it fast.
+func appendDecimal64(dst []byte, v uint64, sign uint16, scale int) []byte {
+	if v == 0 {
+		return be.AppendUint64(dst, uint64(uint16(scale)))
+	}
+	var digits [6]uint16 // from the right
+	count := 1
+	switch scale % 4 {
+	case 0:
+		count = 0
+	case 1:
+		digits[0], v = uint16(v%10*1000), v/10
+	case 2:
+		digits[0], v = uint16(v%100*100), v/100
+	case 3:
+		digits[0], v = uint16(v%1000*10), v/1000
+	}
+	for ; v > 0; v /= 10000 {
+		digits[count] = uint16(v % 10000)
+		count++
+	}
+	for digits[count-1] == 0 { // only the first may be
+		count--
+	}
+	first := 0
+	for digits[first] == 0 {
+		first++
+	}
+	weight := count - 1 - (scale+3)/4
+	dst = be.AppendUint64(dst, uint64(count-first)<<48|uint64(uint16(weight))<<32|uint64(sign)<<16|uint64(uint16(scale)))
+	for i := count - 1; i >= first; i-- {
+		dst = be.AppendUint16(dst, digits[i])
 	}
 	return dst
 }

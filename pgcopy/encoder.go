@@ -1,8 +1,10 @@
 package pgcopy
 
 import (
-	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -16,11 +18,12 @@ import (
 type Encoder struct {
 	schema coltype.Schema
 	cols   []*source
-	loaded []int // positions of the columns that are loaded
+	loaded []*source // without the generated ones
 	byName map[string]int
 	hasher *digest.Hasher
 	text   bool // NeedsText
-	row    []byte
+	rows   rowWriter
+	row    []byte // the rows of the last chunk
 	list   listScratch
 }
 
@@ -36,7 +39,7 @@ func NewEncoder(s coltype.Schema) (*Encoder, error) {
 		e.cols = append(e.cols, col)
 		e.byName[c.Name] = i
 		if !c.Generated {
-			e.loaded = append(e.loaded, i)
+			e.loaded = append(e.loaded, col)
 		}
 	}
 	e.text = NeedsText(s)
@@ -47,70 +50,92 @@ func NewEncoder(s coltype.Schema) (*Encoder, error) {
 func (e *Encoder) Digest() digest.Digest { return e.hasher.Digest }
 
 // DigestBatch adds the batch's rows to the digest, encoding each as PostgreSQL sent it. An error
-// names the row of the batch, counted from 0.
+// names the row of the batch, counted from 0; rows before it may be missing from the digest.
 func (e *Encoder) DigestBatch(b arrow.RecordBatch) error {
 	if err := e.bind(b); err != nil {
 		return err
 	}
-	row := e.row
-	for i := range int(b.NumRows()) {
-		row = row[:0]
-		var err error
-		for k, c := range e.cols {
-			if row, err = c.appendField(row, i); err != nil {
-				return e.bad(k, i, err)
-			}
+	rows := int(b.NumRows())
+	for from, step := 0, chunk(e.cols, rows); from < rows; from += step {
+		n := min(step, rows-from)
+		row, bad, err := e.rows.append(e.row[:0], e.cols, from, n, false)
+		if err != nil {
+			return e.bad(bad, err)
 		}
-		e.hasher.Tuple(row)
+		begin := 0
+		for _, end := range e.rows.at[:n] {
+			e.hasher.Tuple(row[begin:end])
+			begin = end
+		}
+		e.keep(row)
 	}
-	e.row = row
 	return nil
 }
 
-// AppendBinary appends the tuples of b for COPY … FROM STDIN (FORMAT binary), generated columns left
-// out. It refuses a schema that NeedsText.
-func (e *Encoder) AppendBinary(dst []byte, b arrow.RecordBatch) ([]byte, error) {
+// WriteBinary writes the tuples of b for COPY … FROM STDIN (FORMAT binary), generated columns left out, in Writes of about 128 KiB
+// or of one row, and returns the bytes written. It refuses a schema that NeedsText.
+func (e *Encoder) WriteBinary(w io.Writer, b arrow.RecordBatch) (written int64, err error) {
 	if e.text {
-		return dst, fmt.Errorf("encode COPY binary: the table has a column that only text COPY can load; nothing was encoded")
+		return 0, fmt.Errorf("encode COPY binary: the table has a column that only text COPY can load; nothing was encoded")
 	}
 	if err := e.bind(b); err != nil {
-		return dst, err
+		return 0, err
 	}
-	out := dst
-	for i := range int(b.NumRows()) {
-		out = binary.BigEndian.AppendUint16(out, uint16(len(e.loaded)))
-		var err error
-		for _, k := range e.loaded {
-			if out, err = e.cols[k].appendField(out, i); err != nil {
-				return dst, e.bad(k, i, err)
-			}
+	rows := int(b.NumRows())
+	for from, step := 0, chunk(e.loaded, rows); from < rows; from += step {
+		out, bad, err := e.rows.append(e.row[:0], e.loaded, from, min(step, rows-from), true)
+		if err != nil {
+			return written, e.bad(slices.Index(e.cols, e.loaded[bad]), err)
 		}
+		n, err := w.Write(out)
+		if written += int64(n); err != nil {
+			return written, err
+		}
+		e.keep(out)
 	}
-	return out, nil
+	return written, nil
 }
 
-// AppendText appends the lines of b for COPY … FROM STDIN (FORMAT text), generated columns left out.
-func (e *Encoder) AppendText(dst []byte, b arrow.RecordBatch) ([]byte, error) {
+// WriteText is WriteBinary for COPY … FROM STDIN (FORMAT text), which every schema can be loaded by.
+func (e *Encoder) WriteText(w io.Writer, b arrow.RecordBatch) (written int64, err error) {
 	if err := e.bind(b); err != nil {
-		return dst, err
+		return 0, err
 	}
-	out := dst
+	out := e.row[:0]
 	for i := range int(b.NumRows()) {
-		var err error
-		for n, k := range e.loaded {
+		for n, c := range e.loaded {
 			if n > 0 {
 				out = append(out, '\t')
 			}
-			if out, err = e.cols[k].appendCopyText(out, i, &e.list); err != nil {
-				return dst, e.bad(k, i, err)
+			if out, err = c.appendCopyText(out, i, &e.list); err != nil {
+				return written, e.bad(slices.Index(e.cols, c), &badCell{i, err})
 			}
 		}
-		out = append(out, '\n')
+		if out = append(out, '\n'); len(out) < bytesAtOnce && i < int(b.NumRows())-1 {
+			continue
+		}
+		n, err := w.Write(out)
+		if written += int64(n); err != nil {
+			return written, err
+		}
+		out = out[:0]
 	}
-	return out, nil
+	e.keep(out)
+	return written, nil
 }
 
-func (e *Encoder) bad(column, row int, err error) error {
+// keep keeps a buffer for the next rows, unless long ones made it large.
+func (e *Encoder) keep(b []byte) {
+	if e.row = b; cap(b) > 1<<20 {
+		e.row = nil
+	}
+}
+
+func (e *Encoder) bad(column int, err error) error {
+	row := 0
+	if cell := (*badCell)(nil); errors.As(err, &cell) {
+		row, err = cell.row, cell.err
+	}
 	return fmt.Errorf("encode row %d of the batch, column %q: %w", row, e.schema.Columns[column].Name, err)
 }
 

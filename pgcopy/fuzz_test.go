@@ -83,10 +83,10 @@ func FuzzDecode(f *testing.F) {
 			if err := e.DigestBatch(b); err != nil {
 				t.Fatal(err)
 			}
-			if back, err = e.AppendBinary(back, b); err != nil {
+			if back, err = e.appendBinary(back, b); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := e.AppendText(nil, b); err != nil {
+			if _, err := e.appendText(nil, b); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -95,7 +95,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		again := NewDecoder(bytes.NewReader(append(back, BinaryTrailer...)), s, DecodeOptions{})
 		if _, err := decodeRows(again); err != nil || again.Digest() != d.Digest() {
-			t.Fatalf("what AppendBinary gave has digest %v, %v; want %v", again.Digest(), err, d.Digest())
+			t.Fatalf("what WriteBinary gave has digest %v, %v; want %v", again.Digest(), err, d.Digest())
 		}
 	})
 }

@@ -328,8 +328,8 @@ func survives(t *testing.T, db *pgtest.DB, table string) (coltype.Schema, []arro
 	ways := []string{"text", "binary"}
 	if NeedsText(s) {
 		ways = ways[:1]
-		if _, err := e.AppendBinary(nil, whole[0]); err == nil {
-			t.Error("AppendBinary took a table that needs text")
+		if _, err := e.appendBinary(nil, whole[0]); err == nil {
+			t.Error("WriteBinary took a table that needs text")
 		}
 	}
 	for _, way := range ways {
@@ -339,9 +339,9 @@ func survives(t *testing.T, db *pgtest.DB, table string) (coltype.Schema, []arro
 		}
 		for _, b := range batches {
 			if way == "text" {
-				in, err = e.AppendText(in, b)
+				in, err = e.appendText(in, b)
 			} else {
-				in, err = e.AppendBinary(in, b)
+				in, err = e.appendBinary(in, b)
 			}
 			if err != nil {
 				t.Fatal(err)

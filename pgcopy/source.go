@@ -31,6 +31,7 @@ type source struct {
 	codes  []int32 // of a dictionary-encoded string: row → value
 
 	exact map[int]string // row → exact text; only for rows that are NULL here
+	cells []byte         // fields of the rows that are being encoded, where their length is not known before
 }
 
 // newSource checks the type; decoding it must be possible, so that encoding gives the same bytes.
@@ -51,7 +52,7 @@ func newSource(t coltype.Type) (*source, error) {
 
 // bind points the source at an array of its type.
 func (s *source) bind(a arrow.Array) error {
-	*s = source{typ: s.typ, elem: s.elem, oid: s.oid}
+	*s = source{typ: s.typ, elem: s.elem, oid: s.oid, cells: s.cells}
 	if ext, ok := a.(array.ExtensionArray); ok {
 		a = ext.Storage()
 	}

@@ -109,28 +109,27 @@ var errStopped = errors.New("stream is no longer read")
 
 func (r *Restorer) feed(ctx context.Context, p *plan, u unit, enc *pgcopy.Encoder, w io.Writer) error {
 	text := pgcopy.NeedsText(p.record.Schema)
-	encode, buf := enc.AppendBinary, append([]byte(nil), pgcopy.BinaryHeader...)
+	write := enc.WriteBinary
 	if text {
-		encode, buf = enc.AppendText, nil
+		write = enc.WriteText
+	} else if _, err := w.Write(pgcopy.BinaryHeader); err != nil {
+		return err
 	}
 	for rg := u.from; rg < u.to; rg++ {
 		for b, err := range u.file.Scan(ctx, rg, p.record.Schema, r.BatchRows) {
 			if err != nil {
 				return err
 			}
-			if buf, err = encode(buf, b); err != nil {
+			n, err := write(w, b)
+			if err != nil {
 				return err
 			}
-			if _, err := w.Write(buf); err != nil {
-				return err
-			}
-			r.Progress.Add(b.NumRows(), int64(len(buf)))
-			buf = buf[:0]
+			r.Progress.Add(b.NumRows(), n)
 		}
 	}
-	if !text {
-		buf = append(buf, pgcopy.BinaryTrailer...)
+	if text {
+		return nil
 	}
-	_, err := w.Write(buf)
+	_, err := w.Write(pgcopy.BinaryTrailer)
 	return err
 }
