@@ -28,6 +28,8 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 // query is a request that has been admitted, opened and planned.
 type query struct {
 	*plan
+	agg    *aggregation // with aggregates or groups
+	order  []sortKey    // of plan.cols, for rows
 	engine *Engine
 	req    Request
 	target *target
@@ -74,6 +76,14 @@ func (q *query) plannedBy(ctx context.Context, answer func(ctx context.Context, 
 	if q.plan, err = q.engine.plan(ctx, q.target, r); err != nil {
 		return nil, err
 	}
+	if r.aggregated() {
+		q.agg, err = q.bindGroups(r)
+	} else {
+		q.order, err = bindOrder(q.cols, r.OrderBy)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if err := q.checkPosition(); err != nil {
 		return nil, err
 	}
@@ -90,7 +100,7 @@ func resumed(r Request) (Request, error) {
 	if r.After == nil {
 		return r, nil
 	}
-	if r.After.Snapshot <= 0 || r.After.Seen < 0 || r.After.RowGroup < 0 || r.After.Row < 0 {
+	if r.After.Snapshot <= 0 || r.After.Seen < 0 || r.After.Seen > 1<<60 || r.After.RowGroup < 0 || r.After.Row < 0 {
 		return r, badRequest("bad_position", "pageToken", "ask for the first page again", "the position is not one that a page ended at")
 	}
 	if r.Snapshot != 0 && r.Snapshot != r.After.Snapshot {
@@ -204,6 +214,3 @@ func (e *Engine) checkAny(r Request) error {
 	}
 	return nil
 }
-
-func (q *query) aggregate(ctx context.Context) (*Result, error) { return nil, errUnbuilt }
-func (q *query) ordered(ctx context.Context) (*Result, error)   { return nil, errUnbuilt }

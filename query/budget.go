@@ -47,8 +47,9 @@ func inBytes(n int64) string {
 }
 
 // work reserves n bytes for a unit, which gives them back by done. It waits while units of this query hold
-// what it needs, and for a while when other queries do.
-func (a *account) work(ctx context.Context, n int64) error {
+// what it needs, and for a while when other queries do. Units that wait for an urgent one do not make it wait: it
+// passes the bounds.
+func (a *account) work(ctx context.Context, n int64, urgent func() bool) error {
 	var expired <-chan time.Time
 	l := a.of
 	l.mu.Lock()
@@ -57,6 +58,10 @@ func (a *account) work(ctx context.Context, n int64) error {
 		fits := a.held+a.working+n <= a.limit
 		switch {
 		case fits && l.used+n <= l.total:
+			a.working += n
+			a.add(n)
+			return nil
+		case a.working > 0 && urgent != nil && urgent():
 			a.working += n
 			a.add(n)
 			return nil
@@ -88,6 +93,14 @@ func (a *account) wait(ctx context.Context, expired <-chan time.Time) error {
 		return &Error{Code: Busy, Msg: fmt.Sprintf("the memory of all queries, %s, has been in use for %s", inBytes(l.total), memoryWait),
 			Hint: "ask again later", RetryAfter: retryAfter}
 	}
+}
+
+// more adds n bytes to what work reserved, where a unit turns out larger than was thought.
+func (a *account) more(n int64) {
+	a.of.mu.Lock()
+	defer a.of.mu.Unlock()
+	a.working += n
+	a.add(n)
 }
 
 // done gives back what work reserved.
@@ -135,10 +148,15 @@ func (a *account) add(n int64) {
 
 func (a *account) sub(n int64) {
 	a.of.used -= n
-	if n > 0 {
-		close(a.of.freed)
-		a.of.freed = make(chan struct{})
-	}
+	close(a.of.freed)
+	a.of.freed = make(chan struct{})
+}
+
+// wake lets those who wait look again.
+func (a *account) wake() {
+	a.of.mu.Lock()
+	defer a.of.mu.Unlock()
+	a.sub(0)
 }
 
 func (a *account) most() int64 {

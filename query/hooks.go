@@ -21,6 +21,10 @@ type hooks struct {
 	// decided is asked of files and row groups all of whose rows match; true: metadata has said all that
 	// is wanted of them, and they are not read. u.file is nil for a file.
 	decided func(u unit) bool
+	// hopeless is asked before rows of a row group are read; true: none of them can be in the answer.
+	hopeless func(u unit, f *parquetio.File, rg int) bool
+	// urgent reports whether the units that wait wait for this one.
+	urgent func(u unit) bool
 	// opensAll makes units of row groups also where metadata has decided the file.
 	opensAll bool
 
@@ -72,21 +76,28 @@ func (s *scan) keep(u unit, b arrow.RecordBatch) error {
 	s.rows[u.seq] = append(s.rows[u.seq], b)
 	s.mu.Unlock()
 	if s.bytes.Add(n) > s.engine.opt.MaxResultBytes {
-		return &Error{Code: TooLarge, Field: "limit",
-			Msg:  fmt.Sprintf("the result is larger than %d MiB", s.engine.opt.MaxResultBytes>>20),
-			Hint: "lower limit, or ask for fewer columns"}
+		return resultTooLarge(s.engine.opt.MaxResultBytes)
 	}
 	return s.memory.hold(n, "the result is")
 }
 
+func resultTooLarge(most int64) error {
+	return &Error{Code: TooLarge, Field: "limit", Msg: fmt.Sprintf("the result is larger than %d MiB", most>>20),
+		Hint: "lower limit, or ask for fewer columns"}
+}
+
 // reserve takes memory for rows rows of cols, the pages that they are decoded from included; the caller gives the
 // returned bytes back. It also sees to the bounds of what one query may read.
-func (s *scan) reserve(ctx context.Context, f *parquetio.File, rg int, cols []coltype.Column, exact bool, rows int64) (int64, error) {
+func (s *scan) reserve(ctx context.Context, u unit, f *parquetio.File, rg int, cols []coltype.Column, exact bool, rows int64) (int64, error) {
 	if err := s.withinScan(); err != nil {
 		return 0, err
 	}
 	n := weigh(f, rg, cols, exact, rows)
-	return n, s.memory.work(ctx, n)
+	var urgent func() bool
+	if s.urgent != nil {
+		urgent = func() bool { return s.urgent(u) }
+	}
+	return n, s.memory.work(ctx, n, urgent)
 }
 
 // weigh estimates the memory of rows rows of cols, decoded, and of their pages.

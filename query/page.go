@@ -177,6 +177,9 @@ func window(pieces []piece, skip, take int64) []piece {
 
 // readRows reads the projected columns of the rows in pieces and keeps them as the unit's answer.
 func (s *scan) readRows(ctx context.Context, u unit, f *parquetio.File, rg int, pieces []piece) error {
+	if s.hopeless != nil && s.hopeless(u, f, rg) {
+		return nil
+	}
 	withExact := mayHaveExact(f, rg, s.project)
 	most := chunk(f, rg)
 	for len(pieces) > 0 {
@@ -211,11 +214,11 @@ func (s *scan) readRows(ctx context.Context, u unit, f *parquetio.File, rg int, 
 
 // readBatch reads the projected columns of ranges, rows rows, and hands them on.
 func (s *scan) readBatch(ctx context.Context, u unit, f *parquetio.File, rg int, ranges []parquetio.RowRange, rows int64, withExact bool) error {
-	reserved, err := s.reserve(ctx, f, rg, s.project, withExact, rows)
+	reserved, err := s.reserve(ctx, u, f, rg, s.project, withExact, rows)
 	if err != nil {
 		return err
 	}
-	defer s.memory.done(reserved)
+	defer func() { s.memory.done(reserved) }()
 	b, err := f.Read(ctx, rg, s.project, withExact, ranges)
 	if err != nil {
 		return unreadable(u.pf.Location, err)
@@ -226,6 +229,10 @@ func (s *scan) readBatch(ctx context.Context, u unit, f *parquetio.File, rg int,
 	}
 	if b, err = renameBatch(b, len(s.project), u.part.renamed); err != nil {
 		return err
+	}
+	if n := size(b); n > reserved {
+		s.memory.more(n - reserved)
+		reserved = n
 	}
 	s.took(u, rg, ranges[len(ranges)-1].End)
 	if s.take != nil {

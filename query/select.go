@@ -60,7 +60,7 @@ func (s *scan) hits(ctx context.Context, u unit, ranges []parquetio.RowRange, ro
 		return nil
 	}
 	withExact := s.filter.NeedsExact() && mayHaveExact(u.file, u.rg, s.filterOn)
-	reserved, err := s.reserve(ctx, u.file, u.rg, s.filterOn, withExact, rows)
+	reserved, err := s.reserve(ctx, u, u.file, u.rg, s.filterOn, withExact, rows)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,438 @@
+package query
+
+import (
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
+
+	"frostline/coltype"
+)
+
+// interner numbers the distinct values of a column: 0 is NULL. It serves one goroutine.
+type interner struct {
+	t     coltype.Type
+	f     form
+	whole map[int64]uint32
+	float map[uint64]uint32
+	num   map[decimal128.Num]uint32
+	text  map[string]uint32 // the bytes as they stand
+	byKey map[string]uint32 // where values with other bytes can be equal
+	cells []cell            // by number; of values that are equal the one seen first
+	mem   int64
+
+	dictIDs []uint32
+	key     []byte
+}
+
+// mapEntry is what an entry of a map takes beside its variable bytes, roughly.
+const mapEntry = 64
+
+func newInterner(t coltype.Type) *interner {
+	f, _ := formOf(t)
+	in := &interner{t: t, f: f, cells: []cell{{null: true}}}
+	switch f {
+	case wholeForm:
+		in.whole = map[int64]uint32{}
+	case floatForm:
+		in.float = map[uint64]uint32{}
+	case decimalForm:
+		in.num = map[decimal128.Num]uint32{}
+	default:
+		in.text = map[string]uint32{}
+	}
+	if f != wholeForm && f != floatForm && f != bytesForm && f != enumForm {
+		in.byKey = map[string]uint32{}
+	}
+	return in
+}
+
+// add numbers a value that is new.
+func (in *interner) add(c cell) uint32 {
+	in.cells = append(in.cells, c)
+	in.mem += mapEntry + c.bytes() + 128
+	return uint32(len(in.cells) - 1)
+}
+
+// slow numbers a value by its key.
+func (in *interner) slow(c cell) (uint32, error) {
+	if c.null {
+		return 0, nil
+	}
+	switch {
+	case in.whole != nil:
+		return in.ofWhole(c.v.I), nil
+	case in.float != nil:
+		return in.ofFloat(c.v), nil
+	case in.byKey == nil:
+		id, ok := in.text[c.v.S]
+		if !ok {
+			id = in.add(c)
+			in.text[c.v.S] = id
+		}
+		return id, nil
+	}
+	var err error
+	if in.key, err = appendCellKey(in.key[:0], in.t, in.f, c); err != nil {
+		return 0, err
+	}
+	id, ok := in.byKey[string(in.key)]
+	if !ok {
+		id = in.add(c)
+		in.mem += int64(len(in.key)) + mapEntry
+		in.byKey[string(in.key)] = id
+	}
+	return id, nil
+}
+
+func (in *interner) ofWhole(v int64) uint32 {
+	id, ok := in.whole[v]
+	if !ok {
+		id = in.add(cell{v: coltype.Value{Kind: in.t.Kind, I: v}})
+		in.whole[v] = id
+	}
+	return id
+}
+
+func (in *interner) ofFloat(v coltype.Value) uint32 {
+	k := floatKey(v.F)
+	id, ok := in.float[k]
+	if !ok {
+		id = in.add(cell{v: v})
+		in.float[k] = id
+	}
+	return id
+}
+
+// ids numbers the rows of arr. side are its cells in the side column.
+func (in *interner) ids(arr arrow.Array, side []sideText, out []uint32) error {
+	if err := in.typed(arr, out); err != nil {
+		return err
+	}
+	for _, s := range side {
+		c, err := exactCell(in.t, s.text)
+		if err != nil {
+			return err
+		}
+		if out[s.row], err = in.slow(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (in *interner) typed(arr arrow.Array, out []uint32) error {
+	nulls := arr.NullN() > 0
+	switch a := arr.(type) {
+	case *array.Null:
+		clear(out)
+		return nil
+	case *array.Dictionary:
+		return in.dictionary(a, out)
+	case array.ExtensionArray:
+		return in.typed(a.Storage(), out)
+	case *array.Decimal128:
+		if in.num != nil && int(a.DataType().(*arrow.Decimal128Type).Scale) == in.t.Scale {
+			return in.decimals(a, out)
+		}
+	case *array.String:
+		return in.texts(arr, func(i int) string { return a.Value(i) }, out)
+	case *array.Binary:
+		return in.texts(arr, a.ValueString, out)
+	case *array.FixedSizeBinary:
+		return in.texts(arr, func(i int) string { return string(a.Value(i)) }, out)
+	}
+	if in.whole != nil {
+		at, err := wholeAt(arr)
+		if err != nil {
+			return err
+		}
+		last, lastID, any := int64(0), uint32(0), false
+		for i := range out {
+			if nulls && arr.IsNull(i) {
+				out[i] = 0
+				continue
+			}
+			if v := at(i); !any || v != last {
+				last, lastID, any = v, in.ofWhole(v), true
+			}
+			out[i] = lastID
+		}
+		return nil
+	}
+	for i := range out {
+		if arr.IsNull(i) {
+			out[i] = 0
+			continue
+		}
+		if in.f == listForm {
+			var err error
+			if in.key, err = appendListKey(in.key[:0], in.t, arr, i); err != nil {
+				return err
+			}
+			if id, ok := in.byKey[string(in.key)]; ok {
+				out[i] = id
+				continue
+			}
+		}
+		c, err := cellAt(in.t, arr, i)
+		if err != nil {
+			return err
+		}
+		if out[i], err = in.slow(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (in *interner) dictionary(a *array.Dictionary, out []uint32) error {
+	n := a.Dictionary().Len()
+	if cap(in.dictIDs) < n {
+		in.dictIDs = make([]uint32, n)
+	}
+	ids := in.dictIDs[:n]
+	if err := in.typed(a.Dictionary(), ids); err != nil {
+		return err
+	}
+	for i := range out {
+		if out[i] = 0; !a.IsNull(i) {
+			out[i] = ids[a.GetValueIndex(i)]
+		}
+	}
+	return nil
+}
+
+func (in *interner) decimals(a *array.Decimal128, out []uint32) error {
+	scale := in.t.Scale
+	for i := range out {
+		if a.IsNull(i) {
+			out[i] = 0
+			continue
+		}
+		v := a.Value(i)
+		id, ok := in.num[v]
+		if !ok {
+			var err error
+			if id, err = in.slow(cell{v: coltype.Value{Kind: coltype.Decimal, Big: v.BigInt(), Scale: scale}}); err != nil {
+				return err
+			}
+			in.num[v] = id
+		}
+		out[i] = id
+	}
+	return nil
+}
+
+// texts numbers strings and bytes: each that is new by its key, where others can be equal to it.
+func (in *interner) texts(arr arrow.Array, at func(i int) string, out []uint32) error {
+	if in.text == nil {
+		return fmt.Errorf("an Arrow array of %v does not hold values of %s", arr.DataType(), in.t.Name)
+	}
+	nulls := arr.NullN() > 0
+	last, lastID, any := "", uint32(0), false
+	for i := range out {
+		if nulls && arr.IsNull(i) {
+			out[i] = 0
+			continue
+		}
+		s := at(i)
+		if any && s == last {
+			out[i] = lastID
+			continue
+		}
+		id, ok := in.text[s]
+		if !ok {
+			c := cell{v: coltype.Value{Kind: in.t.Kind, S: string(append([]byte(nil), s...))}}
+			var err error
+			if id, err = in.slow(c); err != nil {
+				return err
+			}
+			if in.byKey != nil {
+				in.mem += int64(len(s)) + mapEntry
+			}
+			in.text[c.v.S] = id
+		}
+		last, lastID, any = s, id, true
+		out[i] = id
+	}
+	return nil
+}
+
+// wholeAt reads the values of arr as [coltype.Value].I has them.
+func wholeAt(arr arrow.Array) (func(i int) int64, error) {
+	switch a := arr.(type) {
+	case *array.Boolean:
+		return func(i int) int64 {
+			if a.Value(i) {
+				return 1
+			}
+			return 0
+		}, nil
+	case *array.Int32:
+		v := a.Int32Values()
+		return func(i int) int64 { return int64(v[i]) }, nil
+	case *array.Int64:
+		v := a.Int64Values()
+		return func(i int) int64 { return v[i] }, nil
+	case *array.Date32:
+		v := a.Date32Values()
+		return func(i int) int64 { return int64(v[i]) - coltype.UnixToPGDays }, nil
+	case *array.Time64:
+		v := a.Time64Values()
+		return func(i int) int64 { return int64(v[i]) }, nil
+	case *array.Timestamp:
+		v := a.TimestampValues()
+		return func(i int) int64 { return int64(v[i]) - coltype.UnixToPGMicros }, nil
+	}
+	return nil, fmt.Errorf("an Arrow array of %v does not hold whole numbers", arr.DataType())
+}
+
+// table is the groups of some rows and the states of their aggregates. It serves one goroutine.
+type table struct {
+	keys   []*interner         // by column of GROUP BY
+	fold   []map[uint64]uint32 // two numbers to one, column by column
+	tuples [][]uint32          // by column, then group: the number of the value
+	n      int
+	states []state
+
+	ids    [][]uint32
+	group  []int32
+	single []int32 // of one column: group by number + 1, 0 for none
+}
+
+func newTable(keys []coltype.Column, states []state) *table {
+	t := &table{states: states, tuples: make([][]uint32, len(keys)), ids: make([][]uint32, len(keys))}
+	for i, c := range keys {
+		t.keys = append(t.keys, newInterner(c.Type))
+		if i > 0 {
+			t.fold = append(t.fold, map[uint64]uint32{})
+		}
+	}
+	if len(keys) == 0 {
+		t.n = 1
+		for _, s := range states {
+			s.grow(1)
+		}
+	}
+	return t
+}
+
+// groups numbers the groups of a batch's rows; nil when all are one.
+func (t *table) groups(rows int, arrs []arrow.Array, side [][]sideText) ([]int32, error) {
+	if len(t.keys) == 0 {
+		return nil, nil
+	}
+	if cap(t.group) < rows {
+		t.group = make([]int32, rows)
+	}
+	for c, in := range t.keys {
+		if cap(t.ids[c]) < rows {
+			t.ids[c] = make([]uint32, rows)
+		}
+		t.ids[c] = t.ids[c][:rows]
+		if err := in.ids(arrs[c], side[c], t.ids[c]); err != nil {
+			return nil, err
+		}
+	}
+	out := t.group[:rows]
+	if len(t.keys) == 1 {
+		for i, id := range t.ids[0] {
+			out[i] = t.ofOne(id)
+		}
+	} else {
+		tuple := make([]uint32, len(t.keys))
+		for i := range out {
+			for c := range tuple {
+				tuple[c] = t.ids[c][i]
+			}
+			out[i] = t.ofTuple(tuple)
+		}
+	}
+	for _, s := range t.states {
+		s.grow(t.n)
+	}
+	return out, nil
+}
+
+func (t *table) ofOne(id uint32) int32 {
+	for int(id) >= len(t.single) {
+		t.single = append(t.single, make([]int32, max(64, len(t.single)))...)
+	}
+	if t.single[id] == 0 {
+		t.n++
+		t.single[id] = int32(t.n)
+		t.tuples[0] = append(t.tuples[0], id)
+	}
+	return t.single[id] - 1
+}
+
+// ofTuple is the group of one number for each column, of two or more.
+func (t *table) ofTuple(tuple []uint32) int32 {
+	at := tuple[0]
+	for c := 1; c < len(tuple); c++ {
+		pair := uint64(at)<<32 | uint64(tuple[c])
+		m := t.fold[c-1]
+		next, ok := m[pair]
+		if !ok {
+			next = uint32(len(m))
+			m[pair] = next
+		}
+		at = next
+	}
+	if int(at) == t.n {
+		t.n++
+		for c, id := range tuple {
+			t.tuples[c] = append(t.tuples[c], id)
+		}
+	}
+	return int32(at)
+}
+
+// merge adds the groups of o.
+func (t *table) merge(o *table) error {
+	into := make([]int32, o.n)
+	tuple := make([]uint32, len(t.keys))
+	for g := range into {
+		for c, in := range t.keys {
+			id, err := in.slow(o.keys[c].cells[o.tuples[c][g]])
+			if err != nil {
+				return err
+			}
+			tuple[c] = id
+		}
+		switch len(tuple) {
+		case 0:
+		case 1:
+			into[g] = t.ofOne(tuple[0])
+		default:
+			into[g] = t.ofTuple(tuple)
+		}
+	}
+	for i, s := range t.states {
+		s.grow(t.n)
+		if err := s.merge(o.states[i], into); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cell is the value of key column c in group g.
+func (t *table) cell(c, g int) cell { return t.keys[c].cells[t.tuples[c][g]] }
+
+// bytes is the memory of the table, roughly.
+func (t *table) bytes() int64 {
+	n := int64(len(t.single)) * 4
+	for c, in := range t.keys {
+		n += in.mem + int64(cap(t.tuples[c])+cap(t.ids[c]))*4
+	}
+	for _, m := range t.fold {
+		n += int64(len(m)) * mapEntry / 2
+	}
+	for _, s := range t.states {
+		n += s.bytes()
+	}
+	return n
+}

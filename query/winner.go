@@ -1,0 +1,442 @@
+package query
+
+import (
+	"bytes"
+	"cmp"
+	"container/heap"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"frostline/coltype"
+	"frostline/parquetio"
+)
+
+// winner is a row that may be in the page of a sorted result.
+type winner struct {
+	key []byte
+	at  *source
+	row int64 // of the row group
+}
+
+// source is a row group that rows come from.
+type source struct {
+	unit
+	group int // u.rg, or that of a whole file
+}
+
+// before orders rows by their keys, ties as they stand in the archive.
+func (w *winner) before(o *winner) bool {
+	if c := bytes.Compare(w.key, o.key); c != 0 {
+		return c < 0
+	}
+	if w.at != o.at {
+		if w.at.seq != o.at.seq {
+			return w.at.seq < o.at.seq
+		}
+		return w.at.group < o.at.group
+	}
+	return w.row < o.row
+}
+
+// worstFirst is a heap of winners.
+type worstFirst []winner
+
+func (h worstFirst) Len() int           { return len(h) }
+func (h worstFirst) Less(i, j int) bool { return h[j].before(&h[i]) }
+func (h worstFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *worstFirst) Push(x any)        { *h = append(*h, x.(winner)) }
+func (h *worstFirst) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// winnerBytes is what a winner takes beside its key, roughly.
+const winnerBytes = 64
+
+// race finds the first rows of an order: the keys of all matching rows are looked at, those of the first most are
+// kept.
+type race struct {
+	q    *query
+	keys []sortKey
+	cols []coltype.Column // that the keys are of
+	most int64
+
+	mu      sync.Mutex
+	rows    worstFirst // a heap once it is full
+	full    bool
+	sources map[[2]int]*source
+}
+
+// sorted is the page's rows in order.
+type sorted struct {
+	q    *query
+	rows []winner
+	scan *scan
+	tail link
+	next bool
+}
+
+// winners scans the sort keys and finds the page's rows.
+func (q *query) winners(ctx context.Context) (*sorted, error) {
+	r := q.req
+	if r.After != nil {
+		r.Offset += r.After.Seen
+	}
+	race := &race{q: q, most: r.Offset + r.Limit, sources: map[[2]int]*source{}}
+	for _, k := range q.order {
+		race.cols = append(race.cols, q.cols[k.col])
+		k.col = len(race.keys)
+		race.keys = append(race.keys, k)
+	}
+	first, most := r.Offset, r.Offset+r.Limit
+	r.Offset, r.Limit, r.Count, r.After = 0, 1<<62, CountExact, nil
+	keys := *q.plan
+	keys.project = race.cols
+	s := q.engine.newScan(&keys, r, q.memory)
+	s.opensAll = true
+	s.take = race.take
+	if !r.NoPrune {
+		s.hopeless = race.hopeless
+	}
+	tail, err := s.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows := []winner(race.rows)
+	slices.SortFunc(rows, func(a, b winner) int {
+		if a.before(&b) {
+			return -1
+		}
+		return 1
+	})
+	out := &sorted{q: q, scan: s, tail: tail}
+	from := min(first, int64(len(rows)))
+	out.rows = rows[from:min(most, int64(len(rows)))]
+	out.next = len(out.rows) > 0 && tail.rows > most
+	return out, nil
+}
+
+// take looks at the keys of a batch.
+func (r *race) take(_ context.Context, u unit, rg int, ranges []parquetio.RowRange, b arrow.RecordBatch) error {
+	defer b.Release()
+	side, err := sideOf(b, r.cols)
+	if err != nil {
+		return unreadable(u.pf.Location, err)
+	}
+	keys, err := r.keysOf(b, side)
+	if err != nil {
+		return unreadable(u.pf.Location, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := r.source(u, rg)
+	var grown int64
+	i := 0
+	for _, rows := range ranges {
+		for row := rows.Start; row < rows.End; row++ {
+			grown += r.offer(winner{key: keys.key(i), at: at, row: row})
+			i++
+		}
+	}
+	return r.q.memory.hold(grown, "what is sorted is")
+}
+
+func (r *race) source(u unit, rg int) *source {
+	k := [2]int{u.seq, rg}
+	if r.sources[k] == nil {
+		r.sources[k] = &source{unit: u, group: rg}
+	}
+	return r.sources[k]
+}
+
+// offer keeps w when it is among the first, with a key of its own, and returns by how much the memory grows.
+func (r *race) offer(w winner) int64 {
+	if int64(len(r.rows)) < r.most {
+		w.key = bytes.Clone(w.key)
+		r.rows = append(r.rows, w)
+		if int64(len(r.rows)) == r.most {
+			heap.Init(&r.rows)
+			r.full = true
+		}
+		return int64(len(w.key)) + winnerBytes
+	}
+	worst := &r.rows[0]
+	if !w.before(worst) {
+		return 0
+	}
+	grown := int64(len(w.key) - len(worst.key))
+	worst.key = append(worst.key[:0], w.key...)
+	worst.at, worst.row = w.at, w.row
+	heap.Fix(&r.rows, 0)
+	return grown
+}
+
+// hopeless reports whether the bounds of a row group's first sort key show that none of its rows is among the first.
+func (r *race) hopeless(u unit, f *parquetio.File, rg int) bool {
+	k := r.keys[0]
+	c := r.cols[0]
+	if k.form == listForm || k.form == numericForm || k.form == paddedForm || k.form == enumForm || k.form == intervalForm || k.form == timetzForm {
+		return false // their bounds are of the texts
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.full {
+		return false
+	}
+	b := f.Bounds(rg, c)
+	if b.Nulls < 0 || b.NaNs != 0 || c.Type.MayBeExact() && b.Nulls > 0 && b.Exact != 0 {
+		return false
+	}
+	if b.Nulls > 0 && k.nullsFirst || b.Nulls == b.Rows {
+		return false
+	}
+	best := b.Min
+	if k.desc {
+		best = b.Max
+	}
+	if best == nil {
+		return false
+	}
+	key, err := k.append(nil, c.Type, cell{v: *best})
+	if err != nil {
+		return false
+	}
+	// A row of the group begins with best or comes later; NULLs come last.
+	worst := r.rows[0].key
+	return bytes.Compare(key, worst[:min(len(key), len(worst))]) > 0
+}
+
+// sortKeys are the keys of a batch's rows, one after the other.
+type sortKeys struct {
+	data []byte
+	ends []int
+}
+
+func (k *sortKeys) key(i int) []byte {
+	from := 0
+	if i > 0 {
+		from = k.ends[i-1]
+	}
+	return k.data[from:k.ends[i]:k.ends[i]]
+}
+
+func (r *race) keysOf(b arrow.RecordBatch, side [][]sideText) (*sortKeys, error) {
+	rows := int(b.NumRows())
+	out := &sortKeys{data: make([]byte, 0, rows*9*len(r.keys)), ends: make([]int, rows)}
+	readers := make([]func(dst []byte, i int) ([]byte, error), len(r.keys))
+	for c, k := range r.keys {
+		readers[c] = k.reader(r.cols[c].Type, b.Column(c))
+	}
+	for i := range rows {
+		var err error
+		for c, k := range r.keys {
+			if len(side[c]) > 0 && side[c][0].row == i {
+				var v cell
+				if v, err = exactCell(r.cols[c].Type, side[c][0].text); err != nil {
+					return nil, err
+				}
+				side[c] = side[c][1:]
+				out.data, err = k.append(out.data, r.cols[c].Type, v)
+			} else {
+				out.data, err = readers[c](out.data, i)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		out.ends[i] = len(out.data)
+	}
+	return out, nil
+}
+
+// reader appends the keys of arr's rows.
+func (k sortKey) reader(t coltype.Type, arr arrow.Array) func(dst []byte, i int) ([]byte, error) {
+	if k.form == wholeForm {
+		if at, err := wholeAt(arr); err == nil {
+			return func(dst []byte, i int) ([]byte, error) {
+				if arr.IsNull(i) {
+					return append(dst, k.nullByte()), nil
+				}
+				v := at(i)
+				if k.desc {
+					v = ^v
+				}
+				return appendWhole(append(dst, 1), v), nil
+			}
+		}
+	}
+	return func(dst []byte, i int) ([]byte, error) {
+		if isNull(arr, i) {
+			return append(dst, k.nullByte()), nil
+		}
+		if k.form == listForm {
+			from := len(dst) + 1
+			dst, err := appendListKey(append(dst, 1), t, arr, i)
+			if err == nil && k.desc {
+				invert(dst[from:])
+			}
+			return dst, err
+		}
+		c, err := cellAt(t, arr, i)
+		if err != nil {
+			return nil, err
+		}
+		return k.append(dst, t, c)
+	}
+}
+
+// sortedRows is the rows of a batch of a sorted result, and sortedBytes the most of its rows' bytes in the files: they are
+// gathered from all over the archive.
+const (
+	sortedRows  = 65_536
+	sortedBytes = 32 << 20
+)
+
+// emit reads the page's rows and hands them on in order.
+func (s *sorted) emit(ctx context.Context, start func([]coltype.Column) error, each func(arrow.RecordBatch) error) (*Result, error) {
+	if err := start(s.q.project); err != nil {
+		return nil, err
+	}
+	res := &Result{Columns: s.q.project}
+	for rest := s.rows; len(rest) > 0; {
+		n := s.some(rest)
+		b, err := s.read(ctx, rest[:n])
+		if err != nil {
+			return nil, err
+		}
+		rest = rest[n:]
+		res.Rows += b.NumRows()
+		err = each(b)
+		b.Release()
+		if err != nil {
+			return nil, err
+		}
+	}
+	res.Scanned, res.Pruning = s.scan.scanned.Load(), s.scan.pruning()
+	res.Matched, res.Counted = s.tail.rows, true
+	if s.next {
+		res.Next = &Position{Snapshot: s.q.target.snapshot, Seen: s.q.req.Offset + res.Rows}
+		if s.q.req.After != nil {
+			res.Next.Seen += s.q.req.After.Seen
+		}
+	}
+	return res, nil
+}
+
+// some is how many rows of list are read at once.
+func (s *sorted) some(list []winner) int {
+	n, weight := 0, int64(0)
+	for n < len(list) && n < sortedRows && (n == 0 || weight < sortedBytes) {
+		w := &list[n]
+		weight += w.at.file.RowGroupBytes(w.at.group) / max(w.at.file.RowGroupRows(w.at.group), 1)
+		n++
+	}
+	return n
+}
+
+// read is the projected columns of rows, in their order.
+func (s *sorted) read(ctx context.Context, rows []winner) (arrow.RecordBatch, error) {
+	// By source, in the rows' order there.
+	type place struct{ from, at int } // batch, row in it
+	order := make([]int, len(rows))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		x, y := &rows[a], &rows[b]
+		return cmp.Or(cmp.Compare(x.at.seq, y.at.seq), cmp.Compare(x.at.group, y.at.group), cmp.Compare(x.row, y.row))
+	})
+	places := make([]place, len(rows))
+	var batches []arrow.RecordBatch
+	defer func() {
+		for _, b := range batches {
+			b.Release()
+		}
+	}()
+	for i := 0; i < len(order); {
+		at := rows[order[i]].at
+		var ranges []parquetio.RowRange
+		n := 0
+		for ; i < len(order) && rows[order[i]].at == at; i++ {
+			row := rows[order[i]].row
+			if k := len(ranges); k > 0 && ranges[k-1].End == row {
+				ranges[k-1].End++
+			} else {
+				ranges = append(ranges, parquetio.RowRange{Start: row, End: row + 1})
+			}
+			places[order[i]] = place{len(batches), n}
+			n++
+		}
+		b, err := s.readSource(ctx, at, ranges, int64(n))
+		if err != nil {
+			return nil, err
+		}
+		batches = append(batches, b)
+		defer s.q.memory.done(size(b))
+	}
+	sheet := newSheet(s.q.project)
+	defer sheet.release()
+	sides := make([]map[int][][2]string, len(batches))
+	for i, b := range batches {
+		side, err := sideOf(b, s.q.project)
+		if err != nil {
+			return nil, err
+		}
+		sides[i] = map[int][][2]string{}
+		for c, list := range side {
+			for _, e := range list {
+				sides[i][e.row] = append(sides[i][e.row], [2]string{s.q.project[c].Name, e.text})
+			}
+		}
+	}
+	for _, p := range places {
+		for c := range s.q.project {
+			if err := sheet.copy(c, batches[p.from].Column(c), p.at); err != nil {
+				return nil, err
+			}
+		}
+		for _, e := range sides[p.from][p.at] {
+			sheet.note(e[0], e[1])
+		}
+		sheet.endRow()
+	}
+	return sheet.batch(), nil
+}
+
+// readSource reads rows of one row group. Its size is reserved until the caller gives it back.
+func (s *sorted) readSource(ctx context.Context, at *source, ranges []parquetio.RowRange, rows int64) (arrow.RecordBatch, error) {
+	withExact := mayHaveExact(at.file, at.group, s.q.project)
+	reserved, err := s.scan.reserve(ctx, at.unit, at.file, at.group, s.q.project, withExact, rows)
+	if err != nil {
+		return nil, err
+	}
+	defer s.q.memory.done(reserved)
+	b, err := at.file.Read(ctx, at.group, s.q.project, withExact, ranges)
+	if err != nil {
+		return nil, unreadable(at.pf.Location, err)
+	}
+	if b.NumRows() != rows || int(b.NumCols()) < len(s.q.project) {
+		b.Release()
+		return nil, unreadable(at.pf.Location, errRows(b.NumRows(), rows))
+	}
+	if b, err = renameBatch(b, len(s.q.project), at.part.renamed); err != nil {
+		return nil, err
+	}
+	s.q.memory.more(size(b))
+	return b, nil
+}
+
+// ordered gathers the page of a sorted result.
+func (q *query) ordered(ctx context.Context) (*Result, error) {
+	w, err := q.winners(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return q.gathered(func(each func(arrow.RecordBatch) error) (*Result, error) {
+		return w.emit(ctx, func([]coltype.Column) error { return nil }, each)
+	})
+}
