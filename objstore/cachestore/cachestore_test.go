@@ -54,19 +54,18 @@ func both(t *testing.T) Options {
 
 // The suite of all stores, with every key taken for one that is cached in each of the ways.
 func TestConformance(t *testing.T) {
-	for name, open := range map[string]func(*testing.T) objstore.Store{"file": fileStore, "s3": s3Store} {
-		for way, c := range map[string]class{"blocks": blocks, "whole": whole, "version": version} {
-			if name == "s3" && c == whole {
-				continue
-			}
-			t.Run(name+" "+way, func(t *testing.T) {
-				storetest.Run(t, func(t *testing.T) objstore.Store {
-					s := wrap(t, open(t), both(t))
-					s.class = func(string) class { return c }
-					return s
-				})
+	for _, tt := range []struct {
+		name string
+		open func(*testing.T) objstore.Store
+		way  class
+	}{{"file, blocks", fileStore, blocks}, {"file, whole", fileStore, whole}, {"s3, blocks", s3Store, blocks}, {"s3, versions", s3Store, version}} {
+		t.Run(tt.name, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) objstore.Store {
+				s := wrap(t, tt.open(t), both(t))
+				s.class = func(string) class { return tt.way }
+				return s
 			})
-		}
+		})
 	}
 }
 
