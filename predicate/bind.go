@@ -24,18 +24,22 @@ func mismatch(at place, format string, args ...any) *Error {
 	return &Error{Code: CodeTypeMismatch, Field: at.field, Pos: at.pos, Msg: fmt.Sprintf(format, args...)}
 }
 
-// side is one side of a comparison: a column, or a literal with its value.
+// side is an operand: a column, a constant with its value, or what is computed.
 type side struct {
 	class class
-	col   int            // -1 for a literal
-	value *coltype.Value // of a literal; nil is NULL, and nil while it is unknown
-	lit   *literal
+	typ   coltype.Type   // with modifiers, labels and the type of elements
+	col   int            // -1 for all but a column
+	value *coltype.Value // of a constant; nil is NULL, and nil while it is unknown
+	expr  scalar         // of what is computed, and of constants that no coltype.Value holds
+	day   int            // 1 + the column of timestamps whose date it is, 0
+	lit   *literal       // of a literal
+	e     Expr           // for messages
 	at    place
 }
 
 func (b *binder) column(c *column) side {
 	i := find(c, b.cols)
-	return side{class: classOf(b.cols[i].Type), col: i, at: c.at}
+	return side{class: classOf(b.cols[i].Type), typ: b.cols[i].Type, col: i, e: c, at: c.at}
 }
 
 func (b *binder) side(e Expr) side {
@@ -44,13 +48,35 @@ func (b *binder) side(e Expr) side {
 		return b.column(e)
 	case *literal:
 		return b.literal(e)
+	case *operation:
+		return b.binary(e)
+	case *sign:
+		return b.sign(e)
+	case *cast:
+		return b.cast(e)
+	case *arrayOf:
+		return b.arrayOf(e)
+	case *function:
+		return b.function(e)
 	}
-	panic(mismatch(place{}, "%s is neither a column nor a literal", e))
+	s := side{class: boolean, typ: plain[boolean], col: -1, e: e}
+	n := b.pred(e)
+	if k, ok := n.(constant); ok {
+		if k != isNull {
+			s.value = &coltype.Value{Kind: coltype.Bool, I: int64(bit(k == isTrue))}
+		}
+		return s
+	}
+	s.expr = condition{n}
+	return s
 }
 
 func (b *binder) typeName(s side) string {
-	if s.col >= 0 {
+	switch {
+	case s.col >= 0:
 		return b.cols[s.col].Type.Name
+	case s.typ.Name != "":
+		return s.typ.Name
 	}
 	return s.class.String()
 }
@@ -85,8 +111,21 @@ func (b *binder) pred(e Expr) node {
 		return b.in(e)
 	case *like:
 		return b.like(e)
+	case *quantified:
+		return b.quantified(e)
 	}
-	panic(mismatch(place{}, "%T is not an expression of this package", e))
+	s := b.side(e)
+	switch {
+	case s.class != boolean:
+		panic(mismatch(s.at, "%s is of type %s, not boolean", short(e), b.typeName(s)).hint("compare it with something"))
+	case s.isNull():
+		return isNull
+	case s.value != nil:
+		return truthOf(s.value.I == 1)
+	case s.col >= 0:
+		return b.leaf(s, leafTest{span: spanOf("=", coltype.Value{Kind: coltype.Bool, I: 1})})
+	}
+	return &truth{s.expr}
 }
 
 func (b *binder) preds(list []Expr) []node {
@@ -137,10 +176,20 @@ func (b *binder) isNode(e *is) node {
 		b.literal(x) // may refuse it
 		return truthOf((x.kind == litNull) != e.neg)
 	}
-	return &isTest{x: b.pred(e.x), what: isNull, neg: e.neg}
+	switch e.x.(type) {
+	case *and, *or, *not, *is, *distinct, *compare, *between, *in, *like, *quantified:
+		return &isTest{x: b.pred(e.x), what: isNull, neg: e.neg}
+	}
+	return b.nullTest(b.side(e.x), e.neg)
 }
 
 func (b *binder) nullTest(s side, neg bool) node {
+	switch {
+	case s.isConst():
+		return truthOf(s.isNull() != neg)
+	case s.col < 0:
+		return &exprNull{s.expr, neg}
+	}
 	return &nullLeaf{ref: b.ref(s.col), exact: mayBeExact(b.cols[s.col].Type), neg: neg}
 }
 
@@ -160,8 +209,24 @@ func (b *binder) distinct(e *distinct) node {
 	if isNullLiteral(e.l) {
 		return b.isNode(&is{x: e.r, what: "NULL", neg: !e.neg})
 	}
-	eq := b.compare("=", b.side(e.l), b.side(e.r), e.at)
-	return &isTest{x: eq, what: isTrue, neg: !e.neg}
+	l, r := b.shared(b.side(e.l)), b.shared(b.side(e.r))
+	eq := b.compare("=", l, r, e.at)
+	same := node(&isTest{x: eq, what: isTrue})
+	if (!l.isConst() || l.isNull()) && (!r.isConst() || r.isNull()) {
+		same = anyOf([]node{same, allOf([]node{b.nullTest(l, false), b.nullTest(r, false)})})
+	}
+	if e.neg {
+		return same
+	}
+	return &notNode{same}
+}
+
+// shared is s, worked out once where it stands in several conditions.
+func (b *binder) shared(s side) side {
+	if s.expr != nil && !s.isConst() {
+		s.expr = &once{s.expr}
+	}
+	return s
 }
 
 func isNullLiteral(e Expr) bool {
@@ -185,20 +250,41 @@ func flip(op string) string {
 
 // compare resolves l op r as PostgreSQL's oper() does, and binds it.
 func (b *binder) compare(op string, l, r side, at place) node {
-	if r.col >= 0 && l.col < 0 || l.class == unknown && r.class != unknown && l.col < 0 {
+	e := &compare{op: op, l: l.e, r: r.e, at: at}
+	if l.isConst() && (!r.isConst() || l.class == unknown && r.class != unknown) {
 		l, r, op = r, l, flip(op)
 	}
-	if r.col >= 0 {
-		panic(syntax(at.pos, "comparing two columns is not supported"))
-	}
 	l, r = b.operator(op, l, r, at)
-	if r.value == nil || l.col < 0 && l.value == nil {
+	if l.isNull() || r.isNull() {
 		return isNull
 	}
-	if op == "<>" {
-		return &notNode{b.testNode(l, b.test("=", l, r))}
+	if r.value != nil && (l.col >= 0 || l.day > 0 && r.class.isMoment()) {
+		if op == "<>" {
+			return &notNode{b.testNode(l, b.test("=", l, r))}
+		}
+		return b.testNode(l, b.test(op, l, r))
 	}
-	return b.testNode(l, b.test(op, l, r))
+	lt, eq, gt := passes(op)
+	n := &exprTest{x: b.scalar(l), y: b.scalar(r), by: b.comparator(l, r), lt: lt, eq: eq, gt: gt, e: e, at: at}
+	n.may = l.class == oid && r.class == bigint || l.class == bigint && r.class == oid || l.class == numeric && r.class.isFloat() || l.class.isFloat() && r.class == numeric || l.class == enum || l.class == arrayType
+	n.bounded = l.col >= 0 && r.col >= 0 && boundedPair(l, r)
+	if !l.isConst() {
+		return n
+	}
+	return b.folded(n)
+}
+
+// folded is the value of a condition on constants.
+func (b *binder) folded(n *exprTest) node {
+	c := &call{rows: 1, words: 1}
+	t, null := []uint64{0}, []uint64{0}
+	if err := n.eval(c, []uint64{1}, t, null); err != nil {
+		panic(raised(err, n.e, n.at))
+	}
+	if null[0]&1 != 0 {
+		return isNull
+	}
+	return truthOf(t[0]&1 != 0)
 }
 
 // operator gives both sides their types, or refuses.
@@ -206,19 +292,43 @@ func (b *binder) operator(op string, l, r side, at place) (side, side) {
 	if l.class == unknown && r.class == unknown {
 		l, r = b.resolve(l, text), b.resolve(r, text)
 	}
-	if l.class == opaque {
-		panic(b.noOperators(l, at))
+	for _, s := range []side{l, r} {
+		if s.class == opaque {
+			panic(b.noOperators(s, at))
+		}
+	}
+	if l.class == jsonType || l.class == jsonbType || r.class == jsonType || r.class == jsonbType {
+		panic(b.noOperator(op, l, r, at).hint("values of %s are kept as exact text: compare ->> with a text", b.typeName(l)))
 	}
 	if r.class == unknown {
-		if l.class == enum {
-			return l, b.label(l, r)
-		}
-		return l, b.resolve(r, l.class)
+		return l, b.typedAs(r, l)
 	}
-	if !comparable(l.class, r.class) {
+	if !b.comparable(l, r) {
 		panic(b.noOperator(op, l, r, at))
 	}
 	return l, r
+}
+
+// typedAs reads an unknown literal as a value of the type of other.
+func (b *binder) typedAs(s, other side) side {
+	switch other.class {
+	case enum:
+		return b.label(other, s)
+	case arrayType:
+		return b.resolveList(s, other.typ)
+	}
+	return b.resolve(s, other.class)
+}
+
+// comparable tells whether PostgreSQL has l = r.
+func (b *binder) comparable(l, r side) bool {
+	switch {
+	case l.class == arrayType && r.class == arrayType:
+		return sameElem(l.typ, r.typ)
+	case l.class == enum && r.class == enum:
+		return l.typ.Base == r.typ.Base && slices.Equal(l.typ.Labels, r.typ.Labels)
+	}
+	return comparable(l.class, r.class)
 }
 
 func (b *binder) noOperator(op string, l, r side, at place) *Error {
@@ -234,11 +344,14 @@ func (b *binder) noOperator(op string, l, r side, at place) *Error {
 
 // noOperators is the refusal of a type that is kept as its exact text.
 func (b *binder) noOperators(l side, at place) *Error {
+	if l.col < 0 {
+		return mismatch(at, "%s is of type %s, which has no operators here", short(l.e), b.typeName(l))
+	}
 	c := b.cols[l.col]
 	why := "its values are kept as exact text, whose order and equality are not the type's"
 	switch {
 	case c.Type.Kind == coltype.List:
-		why = "arrays are not compared"
+		why = "arrays of its elements are not compared"
 	case c.Type.Kind == coltype.Binary:
 		why = "its equality is not that of its bytes"
 	}
@@ -247,16 +360,48 @@ func (b *binder) noOperators(l side, at place) *Error {
 
 // testNode is test on the column l, or its result on the literal l.
 func (b *binder) testNode(l side, t leafTest) node {
-	if l.col < 0 {
+	switch {
+	case l.day > 0:
+		return b.leaf(b.sideOf(l.day-1), leafTest{span: daysAsMoments(t.span, b.cols[l.day-1].Type.Kind)})
+	case l.col < 0:
 		return truthOf(t.holds(l.comparison()))
 	}
 	return b.leaf(l, t)
 }
 
+func (b *binder) sideOf(col int) side {
+	return side{class: classOf(b.cols[col].Type), typ: b.cols[col].Type, col: col}
+}
+
+// daysAsMoments is {t : date of t is in s} for timestamps of kind k.
+func daysAsMoments(s span, k coltype.Kind) span {
+	out := span{none: s.none}
+	start := func(day int64) *coltype.Value {
+		us, _ := midnight(day)
+		return &coltype.Value{Kind: k, I: us}
+	}
+	if s.lo != nil {
+		if !finiteDate(s.lo.I) {
+			out.lo, out.loOpen = start(s.lo.I), s.loOpen
+		} else if out.lo = start(s.lo.I); s.loOpen {
+			out.lo = start(s.lo.I + 1)
+		}
+	}
+	if s.hi != nil {
+		if !finiteDate(s.hi.I) {
+			out.hi, out.hiOpen = start(s.hi.I), s.hiOpen
+		} else if out.hi, out.hiOpen = start(s.hi.I), true; !s.hiOpen {
+			out.hi = start(s.hi.I + 1)
+		}
+	}
+	return out
+}
+
 func (b *binder) between(e *between) node {
+	shared := b.shared(b.side(e.x))
 	pair := func(lo, hi Expr) node {
-		x := b.compare(">=", b.side(e.x), b.side(lo), e.at)
-		y := b.compare("<=", b.side(e.x), b.side(hi), e.at)
+		x := b.compare(">=", shared, b.side(lo), e.at)
+		y := b.compare("<=", shared, b.side(hi), e.at)
 		if n := fuse(x, y); n != nil {
 			return n
 		}
@@ -290,11 +435,11 @@ func fuse(x, y node) node {
 // in is transformAExprIn of src/backend/parser/parse_expr.c: two literals or more take one common
 // type with x, where there is one; otherwise each is compared by itself.
 func (b *binder) in(e *in) node {
-	x := b.side(e.x)
+	x := b.shared(b.side(e.x))
 	var lits []side
 	var out []node
 	for _, y := range e.list {
-		if s := b.side(y); s.col >= 0 {
+		if s := b.side(y); !s.isConst() {
 			out = append(out, b.compare("=", x, s, e.at))
 		} else {
 			lits = append(lits, s)
@@ -304,7 +449,7 @@ func (b *binder) in(e *in) node {
 		panic(b.noOperators(x, e.at))
 	}
 	target := unknown
-	if len(lits) > 1 && x.class != enum {
+	if len(lits) > 1 && x.class != enum && x.class != arrayType && x.class != interval {
 		classes := []class{x.class}
 		for _, s := range lits {
 			classes = append(classes, s.class)
@@ -316,7 +461,13 @@ func (b *binder) in(e *in) node {
 			lits[i] = b.coerce(s, target)
 		}
 	}
-	out = append(out, b.points(x, lits, e.at)...)
+	if x.expr != nil || x.class == arrayType || x.class == interval || x.class == jsonType || x.class == jsonbType {
+		for _, s := range lits {
+			out = append(out, b.compare("=", x, s, e.at))
+		}
+	} else {
+		out = append(out, b.points(x, lits, e.at)...)
+	}
 	n := anyOf(out)
 	if e.neg {
 		return &notNode{n}
@@ -373,14 +524,16 @@ func (b *binder) like(e *like) node {
 	if x.class == unknown {
 		x = b.resolve(x, text)
 	}
-	if p.class != unknown || !x.class.isText() && (x.class != bytea || e.fold) {
-		panic(b.noOperator(op, x, p, e.at).hint("%s works on text and a pattern in single quotes", op))
-	}
 	as := text
 	if x.class == bytea {
 		as = bytea
 	}
-	p = b.resolve(p, as)
+	if p.class == unknown {
+		p = b.resolve(p, as)
+	}
+	if !x.class.isText() && (x.class != bytea || e.fold) || !p.class.isText() && p.class != as {
+		panic(b.noOperator(op, x, p, e.at).hint("%s works on text and a pattern in single quotes", op))
+	}
 	escape := `\`
 	if e.escape != nil {
 		esc := b.literal(e.escape.(*literal))
@@ -392,16 +545,28 @@ func (b *binder) like(e *like) node {
 		}
 		escape = esc.value.S
 	}
-	if p.value == nil || x.col < 0 && x.value == nil {
+	if p.isNull() || x.isNull() {
 		return isNull
 	}
-	pat, err := newPattern(p.value.S, escape, e.fold, as == bytea)
-	if err != nil {
-		panic(mismatch(p.at, "%s %s: %v", op, e.pattern, err))
-	}
-	n := b.testNode(x, leafTest{like: pat})
+	n := b.likeNode(e, x, p, escape)
 	if e.neg {
 		return &notNode{n}
 	}
 	return n
+}
+
+func (b *binder) likeNode(e *like, x, p side, escape string) node {
+	raw := x.class == bytea
+	if x.expr != nil || p.value == nil {
+		get := func(v *vec, i int) string { return v.str(i) }
+		if p.class == bpchar {
+			get = textOf(p)
+		}
+		return &exprLike{x: b.scalar(x), p: b.scalar(p), get: get, escape: escape, fold: e.fold, raw: raw, e: e, at: e.at}
+	}
+	pat, err := newPattern(p.value.S, escape, e.fold, raw)
+	if err != nil {
+		panic(mismatch(p.at, "%s %s: %v", map[bool]string{false: "LIKE", true: "ILIKE"}[e.fold], e.pattern, err))
+	}
+	return b.testNode(x, leafTest{like: pat})
 }

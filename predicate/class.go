@@ -2,6 +2,7 @@ package predicate
 
 import (
 	"fmt"
+	"strings"
 
 	"frostline/coltype"
 )
@@ -30,6 +31,10 @@ const (
 	clock // time
 	timestamp
 	timestamptz
+	interval
+	jsonType
+	jsonbType
+	arrayType // of a class with values of its own
 )
 
 // plain are the types without modifiers: a literal is not rounded or cut to the column's.
@@ -52,6 +57,10 @@ var plain = map[class]coltype.Type{
 	clock:       {Kind: coltype.Time, Wire: coltype.WireTime, Base: "time", Name: "time without time zone"},
 	timestamp:   {Kind: coltype.Timestamp, Wire: coltype.WireTimestamp, Base: "timestamp", Name: "timestamp without time zone"},
 	timestamptz: {Kind: coltype.TimestampTZ, Wire: coltype.WireTimestamp, Base: "timestamptz", Name: "timestamp with time zone"},
+	interval:    {Kind: coltype.String, Wire: coltype.WireText, Base: "interval", Name: "interval"},
+	jsonType:    {Kind: coltype.String, Wire: coltype.WireRaw, Base: "json", Name: "json"},
+	jsonbType:   {Kind: coltype.String, Wire: coltype.WireJSONB, Base: "jsonb", Name: "jsonb"},
+	arrayType:   {Name: "array"},
 	unknown:     {Name: "unknown"},
 }
 
@@ -102,6 +111,19 @@ func classOf(t coltype.Type) class {
 			return bpchar
 		case t.Base == "name":
 			return name
+		case t.Base == "json":
+			return jsonType
+		}
+	case coltype.WireJSONB:
+		return jsonbType
+	case coltype.WireText:
+		// A domain over interval has another name, as has a user's own type.
+		if t.Kind == coltype.String && t.Base == "interval" && strings.HasPrefix(t.Name, "interval") {
+			return interval
+		}
+	case coltype.WireArray:
+		if t.Kind == coltype.List && t.Elem != nil && classOf(*t.Elem).isElement() {
+			return arrayType
 		}
 	}
 	return opaque
@@ -114,6 +136,9 @@ func (c class) isInt() bool { return c == smallint || c == integer || c == bigin
 func (c class) isFloat() bool { return c == float4 || c == float8 }
 
 func (c class) isMoment() bool { return c == date || c == timestamp || c == timestamptz }
+
+// isElement tells whether arrays of c have operators here.
+func (c class) isElement() bool { return c >= boolean && c <= timestamptz }
 
 func (c class) isText() bool { return c == text || c == bpchar || c == name }
 
@@ -128,7 +153,7 @@ func comparable(a, b class) bool {
 	case a.isMoment():
 		return b.isMoment()
 	}
-	return a == b && a != opaque
+	return a == b && a != opaque && a != jsonType && a != jsonbType
 }
 
 // category is pg_type.typcategory, as far as the types here share one.

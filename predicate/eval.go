@@ -54,12 +54,14 @@ type call struct {
 	cells       [][]cell // per column, nil without
 	free        [][]uint64
 	dicts       map[*leaf]passed // of the chunk being read; nil: not kept
+	kept        map[*once]kept   // of this batch
 }
 
 // cell is a row's value out of the side column.
 type cell struct {
 	row   int
 	value coltype.Value
+	text  string // of an array, which has no value
 }
 
 func (c *call) get() []uint64 {
@@ -118,7 +120,7 @@ func (c *call) readCells(exact arrow.Array) error {
 						return fmt.Errorf("evaluate predicate: column %q, row %d, side column: %w", c.cols[j].Name, row, err)
 					}
 				}
-				c.cells[j] = append(c.cells[j], cell{row, v})
+				c.cells[j] = append(c.cells[j], cell{row, v, items.Value(i)})
 			}
 		}
 	}

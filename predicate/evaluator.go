@@ -63,7 +63,7 @@ func (e *Evaluator) Bits(b Batch) ([]uint64, error) {
 	if words := (b.Rows + 63) / 64; words != c.words {
 		c.words, c.free = words, nil
 	}
-	c.rows, c.column, c.cells = b.Rows, b.Column, nil
+	c.rows, c.column, c.cells, c.kept = b.Rows, b.Column, nil, nil
 	clear(c.arrs)
 	if e.plain {
 		for j := range c.arrs {

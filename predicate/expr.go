@@ -12,7 +12,11 @@ const (
 	precDistinct // nothing may follow it without parentheses
 	precIs
 	precCompare
-	precTest // LIKE, IN, BETWEEN
+	precTest  // LIKE, IN, BETWEEN
+	precOther // any operator that is not named here
+	precAdd
+	precMul
+	precSign
 	precOperand
 )
 
@@ -39,6 +43,7 @@ const (
 	litTime
 	litTimestamp
 	litTimestampTZ
+	litInterval
 )
 
 type literal struct {
@@ -180,6 +185,8 @@ func (e *literal) String() string {
 		return "TIMESTAMP " + quote(e.text)
 	case litTimestampTZ:
 		return "TIMESTAMPTZ " + quote(e.text)
+	case litInterval:
+		return "INTERVAL " + quote(e.text)
 	}
 	return e.text
 }
@@ -207,15 +214,15 @@ func (e *is) String() string {
 }
 
 func (e *distinct) String() string {
-	s := within(e.l, precOperand) + " IS "
+	s := within(e.l, precIs) + " IS "
 	if e.neg {
 		s += "NOT "
 	}
-	return s + "DISTINCT FROM " + within(e.r, precOperand)
+	return s + "DISTINCT FROM " + within(e.r, precCompare)
 }
 
 func (e *compare) String() string {
-	return within(e.l, precOperand) + " " + e.op + " " + within(e.r, precOperand)
+	return within(e.l, precTest) + " " + e.op + " " + within(e.r, precTest)
 }
 
 func (e *like) String() string {
@@ -223,7 +230,7 @@ func (e *like) String() string {
 	if e.fold {
 		word = "ILIKE"
 	}
-	s := within(e.x, precOperand) + negated(e.neg, word) + within(e.pattern, precOperand)
+	s := within(e.x, precOther) + negated(e.neg, word) + within(e.pattern, precOther)
 	if e.escape != nil {
 		s += " ESCAPE " + within(e.escape, precOperand)
 	}
@@ -231,7 +238,7 @@ func (e *like) String() string {
 }
 
 func (e *in) String() string {
-	return within(e.x, precOperand) + negated(e.neg, "IN") + "(" + join(e.list, ", ", precOperand) + ")"
+	return within(e.x, precOther) + negated(e.neg, "IN") + "(" + join(e.list, ", ", precOr) + ")"
 }
 
 func (e *between) String() string {
@@ -239,5 +246,5 @@ func (e *between) String() string {
 	if e.sym {
 		word = "BETWEEN SYMMETRIC"
 	}
-	return within(e.x, precOperand) + negated(e.neg, word) + within(e.lo, precOperand) + " AND " + within(e.hi, precOperand)
+	return within(e.x, precOther) + negated(e.neg, word) + within(e.lo, precOther) + " AND " + within(e.hi, precOther)
 }

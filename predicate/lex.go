@@ -108,30 +108,68 @@ func (l *lexer) next() token {
 		}
 		return token{kind: tokName, text: s, word: strings.ToUpper(s), pos: pos}
 	}
-	for _, s := range []string{"<=", ">=", "<>", "!="} {
-		if strings.HasPrefix(l.text[l.i:], s) {
-			l.take(l.i + 2)
-			if s == "!=" {
-				s = "<>"
-			}
-			return token{kind: tokSymbol, text: s, pos: pos}
-		}
-	}
-	if strings.IndexByte("=<>(),+-", c) >= 0 {
+	if strings.IndexByte("(),[]", c) >= 0 {
 		return token{kind: tokSymbol, text: l.take(l.i + 1), pos: pos}
+	}
+	if strings.HasPrefix(l.text[l.i:], "::") {
+		return token{kind: tokSymbol, text: l.take(l.i + 2), pos: pos}
+	}
+	if n := l.operator(pos); n > 0 {
+		s := l.take(l.i + n)
+		if s == "!=" {
+			s = "<>"
+		}
+		return token{kind: tokSymbol, text: s, pos: pos}
 	}
 	panic(unknownSymbol(l.text[l.i:], pos))
 }
 
+// operators are the known ones.
+var operators = map[string]bool{
+	"=": true, "<>": true, "!=": true, "<": true, "<=": true, ">": true, ">=": true, "+": true, "-": true, "*": true, "/": true, "%": true,
+	"||": true, "->": true, "->>": true, "#>": true, "#>>": true, "@>": true, "<@": true, "&&": true,
+}
+
+// operator is the length of the known operator that comes next, cut as scan.l cuts: the longest run of operator
+// characters, without + and - at its end unless one of some others is in it. 0 is none. Signs behind != are cut too.
+func (l *lexer) operator(pos int) int {
+	n := 0
+	for strings.IndexByte("~!@#^&|`?+-*/%<>=", l.at(l.i+n)) >= 0 && l.at(l.i+n) != 0 {
+		n++
+	}
+	run := l.text[l.i : l.i+n]
+	for _, s := range []string{"--", "/*"} {
+		if i := strings.Index(run, s); i == 0 {
+			panic(syntax(pos, "comments are not supported"))
+		} else if i > 0 {
+			run = run[:i]
+		}
+	}
+	if !strings.ContainsAny(run, "~!@#^&|`?%") || strings.HasPrefix(run, "!=") {
+		for len(run) > 1 && (run[len(run)-1] == '+' || run[len(run)-1] == '-') {
+			run = run[:len(run)-1]
+		}
+	}
+	if operators[run] {
+		return len(run)
+	}
+	return 0
+}
+
 func unknownSymbol(rest string, pos int) *Error {
 	for _, s := range []struct{ text, name string }{
-		{"::", "casts (::)"}, {"||", "concatenation (||)"}, {"*", "arithmetic (*)"}, {"/", "arithmetic (/)"},
-		{"%", "arithmetic (%)"}, {"->", "JSON operators"}, {"~", "regular expressions (~)"}, {"!~", "regular expressions (!~)"},
-		{"$", "parameters and dollar quotes"}, {"[", "subscripts"}, {".", "qualified names"}, {"@", "operators with @"},
+		{"~", "regular expressions (~)"}, {"!~", "regular expressions (!~)"}, {"$", "parameters and dollar quotes"}, {".", "qualified names"},
 	} {
 		if strings.HasPrefix(rest, s.text) {
-			return syntax(pos, "%s are not supported", s.name).hint("compare a column with a literal")
+			return syntax(pos, "%s are not supported", s.name)
 		}
+	}
+	run := rest[:len(rest)-len(strings.TrimLeft(rest, "~!@#^&|`?+-*/%<>="))]
+	if len(run) > 16 {
+		run = run[:16]
+	}
+	if run != "" {
+		return syntax(pos, "there is no operator %s", run).hint("separate two operators by a space")
 	}
 	if strings.HasPrefix(rest, ";") {
 		return syntax(pos, "unexpected %q", ";").hint("write one expression without a semicolon")

@@ -13,7 +13,7 @@ import (
 // literal gives a literal its own type: a number is integer, bigint or numeric by its value, a
 // quoted string and NULL are unknown.
 func (b *binder) literal(l *literal) side {
-	s := side{col: -1, lit: l, at: l.at, class: unknown}
+	s := side{col: -1, lit: l, e: l, at: l.at, class: unknown}
 	switch l.kind {
 	case litBool:
 		s.class = boolean
@@ -32,7 +32,10 @@ func (b *binder) literal(l *literal) side {
 	case litDate, litTime, litTimestamp, litTimestampTZ:
 		s.class = map[litKind]class{litDate: date, litTime: clock, litTimestamp: timestamp, litTimestampTZ: timestamptz}[l.kind]
 		s.value = b.parse(s.class, l.text, l.at)
+	case litInterval:
+		s = b.resolve(s, interval)
 	}
+	s.typ = plain[s.class]
 	return s
 }
 
@@ -57,6 +60,11 @@ func (b *binder) spend(s string, at place) {
 			n += max(exp, -exp)
 		}
 	}
+	b.count(n, at)
+}
+
+// count adds to the digits of the numbers, those that the binder works out included.
+func (b *binder) count(n int, at place) {
 	if b.digits += n; b.digits > maxDigit {
 		panic((&Error{Code: CodeTooLong, Field: at.field, Pos: at.pos, Msg: "the numbers of the expression have too many digits"}).
 			hint("%d are allowed in all, exponents written out", maxDigit))
@@ -68,12 +76,20 @@ func (b *binder) resolve(s side, c class) side {
 	if s.class != unknown {
 		return s
 	}
-	s.class = c
+	s.class, s.typ = c, plain[c]
 	if s.lit.kind == litNull {
 		return s
 	}
 	t := s.lit.text
 	switch c {
+	case interval:
+		d, err := parseDuration(t)
+		if err != nil {
+			panic(mismatch(s.at, "%v", err))
+		}
+		v := newVec(formDuration, 1)
+		v.mask, v.iv[0] = 0, d
+		s.expr = &fixed{v}
 	case text:
 		s.value = &coltype.Value{Kind: coltype.String, S: t}
 	case bpchar:
@@ -93,13 +109,13 @@ func (b *binder) resolve(s side, c class) side {
 	return s
 }
 
-// label reads an unknown literal as a label of the enum column l.
+// label reads an unknown literal as a label of the enum l.
 func (b *binder) label(l, s side) side {
-	s.class = enum
+	s.class, s.typ = enum, l.typ
 	if s.lit.kind == litNull {
 		return s
 	}
-	labels := b.cols[l.col].Type.Labels
+	labels := l.typ.Labels
 	for _, have := range labels {
 		if have == s.lit.text {
 			s.value = &coltype.Value{Kind: coltype.String, S: have}
@@ -137,12 +153,12 @@ func (b *binder) coerce(s side, c class) side {
 		if s.class == date {
 			us, ok := midnight(s.value.I)
 			if !ok {
-				panic(mismatch(s.at, "the date %s is out of range for a timestamp", quote(s.lit.text)))
+				panic(mismatch(s.at, "the date %s is out of range for a timestamp", s.e))
 			}
 			s.value = &coltype.Value{Kind: coltype.Timestamp, I: us}
 		}
 	}
-	s.class = c
+	s.class, s.typ = c, plain[c]
 	return s
 }
 
@@ -153,7 +169,7 @@ func (b *binder) toOID(s side) *coltype.Value {
 	}
 	n := s.value.Big.Int64()
 	if s.class == bigint && (n < 0 || n > math.MaxUint32) {
-		panic(mismatch(s.at, "%s is out of range for type oid", s.lit))
+		panic(mismatch(s.at, "%s is out of range for type oid", s.e))
 	}
 	return &coltype.Value{Kind: coltype.Int64, I: int64(uint32(n))}
 }
@@ -223,13 +239,16 @@ func kindOf(b *binder, l side) coltype.Kind {
 	if l.col >= 0 {
 		return b.cols[l.col].Type.Kind
 	}
+	if l.value == nil {
+		return plain[l.class].Kind
+	}
 	return l.value.Kind
 }
 
 // labelsThat maps every label of the enum column l to whether it stands in op to label. Their order is
 // their position. A label that is not known is neither above nor below: see enumMatch.
 func (b *binder) labelsThat(op string, l side, label string) map[string]bool {
-	labels := b.cols[l.col].Type.Labels
+	labels := l.typ.Labels
 	at := 0
 	for i, s := range labels {
 		if s == label {

@@ -26,6 +26,10 @@ func TestMutatedText(t *testing.T) {
 		p, err := o.bind(text)
 		want, why := o.server(t, text)
 		switch {
+		case err == nil && atRunTime(why):
+			if _, raised := o.run(t, p); raised == nil && !mayShorten(text) {
+				t.Errorf("%s\n  server: %s\n  here: no error", text, why)
+			}
 		case err == nil && why != "":
 			t.Errorf("%s\n  server: %s\n  here: accepted", text, why)
 		case err == nil:

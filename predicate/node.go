@@ -57,8 +57,12 @@ type leaf struct {
 	listed  bool
 }
 
-// cost orders the operands of AND and OR: what is cheap decides first.
+// cost orders the operands of AND and OR: what is cheap decides first. What may raise an error comes last, in the order of the
+// text, so that a row raises one only where PostgreSQL, which goes from left to right, does so too.
 func cost(n node) int {
+	if raises(n) {
+		return 100
+	}
 	switch n := n.(type) {
 	case *leaf:
 		switch n.match.(type) {
@@ -71,10 +75,12 @@ func cost(n node) int {
 			return 5
 		}
 		return 3
+	case constant, *nullLeaf:
+		return 0
 	case *andNode, *orNode, *notNode, *isTest:
 		return 4
 	}
-	return 0
+	return 10
 }
 
 func cheapFirst(list []node) []node {
@@ -151,8 +157,8 @@ func trimSpaces[T string | []byte](s T) T {
 }
 
 func (b *binder) leaf(x side, t leafTest) *leaf {
-	t.trim = x.class == bpchar && t.like == nil
-	l := &leaf{ref: b.ref(x.col), typ: b.cols[x.col].Type, class: x.class, test: t}
+	t.trim = classOf(b.cols[x.col].Type) == bpchar && t.like == nil
+	l := &leaf{ref: b.ref(x.col), typ: b.cols[x.col].Type, class: classOf(b.cols[x.col].Type), test: t}
 	l.compile()
 	return l
 }

@@ -98,12 +98,8 @@ func (p *parser) unexpected(t token) *Error {
 	switch {
 	case t.kind == tokEnd:
 		e.Msg = "the expression ends too early"
-	case t.text == "(" && p.i > 0 && p.toks[p.i-1].kind == tokName:
-		e = syntax(t.pos, "functions are not supported").hint("compare a column with a literal")
-	case t.text == "-" && p.peek(1).text == "-":
-		e = syntax(t.pos, "comments are not supported")
-	case t.text == "+" || t.text == "-":
-		e = syntax(t.pos, "arithmetic is not supported").hint("compare a column with a literal")
+	case t.text == "[":
+		e.Msg = "subscripts are not supported"
 	case t.kind == tokName || t.kind == tokQuotedName || t.kind == tokString || t.kind == tokNumber:
 		e.Hint = "AND, OR or an operator may be missing before it"
 	}
@@ -170,10 +166,7 @@ func (p *parser) isTest(x Expr, at token) Expr {
 		if !p.word("FROM") {
 			panic(syntax(p.tok().pos, "FROM expected after IS DISTINCT, found %s", describe(p.tok())))
 		}
-		y := p.comparison()
-		p.operands(at, "IS DISTINCT FROM", x, y)
-		p.oneColumn(at, x, y)
-		return &distinct{l: x, r: y, neg: neg, at: place{field, at.pos}}
+		return &distinct{l: x, r: p.comparison(), neg: neg, at: place{field, at.pos}}
 	}
 	panic(syntax(t.pos, "NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM expected after IS, found %s", describe(t)))
 }
@@ -192,40 +185,37 @@ func comparisonOp(t token) bool {
 func (p *parser) comparison() Expr {
 	x := p.test()
 	t := p.tok()
-	if !comparisonOp(t) {
-		return x
-	}
-	p.i++
-	y := p.test()
-	p.operands(t, t.text, x, y)
-	p.oneColumn(t, x, y)
-	if t := p.tok(); comparisonOp(t) {
-		panic(syntax(t.pos, "comparisons cannot be chained").hint("write a < x AND x < b"))
-	}
-	return &compare{op: t.text, l: x, r: y, at: place{field, t.pos}}
-}
-
-// operands refuses sides that are conditions themselves.
-func (p *parser) operands(at token, op string, list ...Expr) {
-	for _, x := range list {
-		if x.prec() != precOperand {
-			panic(syntax(at.pos, "a side of %s is neither a column nor a literal", op).
-				hint("compare a column with a literal; use IS TRUE or NOT on a condition"))
+	quantifier := false // of the last comparison, which may be compared again
+	for levels := 0; comparisonOp(t); levels++ {
+		p.i++
+		at := place{field, t.pos}
+		word := p.tok().word
+		quantifier = (word == "ANY" || word == "SOME" || word == "ALL") && p.peek(1).text == "("
+		if quantifier {
+			p.i += 2
+			p.deeper(t.pos)
+			p.subquery()
+			x = &quantified{op: t.text, x: x, a: p.or(), all: word == "ALL", at: at}
+			p.depth--
+			p.expectSymbol(")", "the array")
+		} else {
+			x = &compare{op: t.text, l: x, r: p.test(), at: at}
+		}
+		if t = p.tok(); comparisonOp(t) && (!quantifier || levels > 0) {
+			panic(syntax(t.pos, "comparisons cannot be chained").hint("write a < x AND x < b"))
 		}
 	}
+	return x
 }
 
-func (p *parser) oneColumn(at token, x, y Expr) {
-	_, l := x.(*column)
-	_, r := y.(*column)
-	if l && r {
-		panic(syntax(at.pos, "comparing two columns is not supported").
-			hint("compare a column with a literal; a text literal stands in single quotes"))
+func (p *parser) subquery() {
+	if t := p.tok(); t.word == "SELECT" {
+		panic(syntax(t.pos, "subqueries are not supported"))
 	}
 }
 
 func (p *parser) test() Expr {
-	x := p.primary()
+	x := p.operand()
 	t := p.tok()
 	neg := false
 	if t.word == "NOT" {
@@ -242,13 +232,9 @@ func (p *parser) test() Expr {
 	switch op.word {
 	case "LIKE", "ILIKE":
 		p.i++
-		e := &like{x: x, pattern: p.primary(), fold: op.word == "ILIKE", neg: neg, at: at}
-		p.operands(op, op.word, x, e.pattern)
-		if c, ok := e.pattern.(*column); ok {
-			panic(syntax(c.at.pos, "a column as a pattern is not supported").hint("a pattern stands in single quotes"))
-		}
+		e := &like{x: x, pattern: p.operand(), fold: op.word == "ILIKE", neg: neg, at: at}
 		if t := p.tok(); p.word("ESCAPE") {
-			e.escape = p.primary()
+			e.escape = p.operand()
 			if _, ok := e.escape.(*literal); !ok {
 				panic(syntax(t.pos, "the escape must be a literal"))
 			}
@@ -256,8 +242,7 @@ func (p *parser) test() Expr {
 		x = e
 	case "IN":
 		p.i++
-		p.operands(op, "IN", x)
-		x = &in{x: x, list: p.list(op, x), neg: neg, at: at}
+		x = &in{x: x, list: p.list(op), neg: neg, at: at}
 	case "BETWEEN":
 		p.i++
 		e := &between{x: x, neg: neg, at: at}
@@ -266,14 +251,11 @@ func (p *parser) test() Expr {
 		} else {
 			p.word("ASYMMETRIC")
 		}
-		e.lo = p.primary()
+		e.lo = p.operand()
 		if !p.word("AND") {
 			panic(syntax(p.tok().pos, "AND expected inside BETWEEN, found %s", describe(p.tok())))
 		}
-		e.hi = p.primary()
-		p.operands(op, "BETWEEN", x, e.lo, e.hi)
-		p.oneColumn(op, x, e.lo)
-		p.oneColumn(op, x, e.hi)
+		e.hi = p.operand()
 		x = e
 	default:
 		return x
@@ -285,17 +267,14 @@ func (p *parser) test() Expr {
 	return x
 }
 
-func (p *parser) list(op token, x Expr) []Expr {
+func (p *parser) list(op token) []Expr {
 	p.expectSymbol("(", "IN")
-	if t := p.tok(); t.word == "SELECT" {
-		panic(syntax(t.pos, "subqueries are not supported"))
-	}
+	p.deeper(op.pos)
+	defer func() { p.depth-- }()
+	p.subquery()
 	var list []Expr
 	for {
-		y := p.primary()
-		p.operands(op, "IN", y)
-		p.oneColumn(op, x, y)
-		if list = append(list, y); len(list) > MaxList {
+		if list = append(list, p.or()); len(list) > MaxList {
 			panic((&Error{Code: CodeTooLong, Field: field, Pos: op.pos, Msg: "the IN list is too long"}).
 				hint("%d items are allowed", MaxList))
 		}
@@ -305,101 +284,4 @@ func (p *parser) list(op token, x Expr) []Expr {
 	}
 	p.expectSymbol(")", "the IN list")
 	return list
-}
-
-// reserved words cannot be column names without quotes, in PostgreSQL neither.
-var reserved = map[string]bool{
-	"AND": true, "OR": true, "NOT": true, "IS": true, "IN": true, "LIKE": true, "ILIKE": true, "ISNULL": true, "NOTNULL": true,
-	"SELECT": true, "FROM": true, "WHERE": true, "CASE": true, "CAST": true, "DISTINCT": true, "SYMMETRIC": true, "ASYMMETRIC": true,
-}
-
-func (p *parser) primary() Expr {
-	t := p.next()
-	at := place{field, t.pos}
-	switch t.kind {
-	case tokString:
-		if n := p.tok(); n.kind == tokString {
-			panic(syntax(n.pos, "two strings stand side by side").hint("a quote inside a string is written twice"))
-		}
-		return &literal{litString, t.text, at}
-	case tokNumber:
-		return &literal{litNumber, t.text, at}
-	case tokQuotedName:
-		return p.name(&column{t.text, true, at})
-	case tokName:
-		return p.named(t, at)
-	case tokSymbol:
-		switch t.text {
-		case "(":
-			p.deeper(t.pos)
-			x := p.or()
-			p.expectSymbol(")", "the expression in parentheses")
-			p.depth--
-			return x
-		case "-", "+":
-			if n := p.tok(); n.kind == tokNumber {
-				p.i++
-				return &literal{litNumber, strings.TrimPrefix(t.text, "+") + n.text, at}
-			}
-		}
-	}
-	p.i = max(p.i-1, 0)
-	if t.kind == tokEnd {
-		p.i = len(p.toks) - 1
-	}
-	panic(p.unexpected(t))
-}
-
-// name refuses what may follow a column name in SQL but not here.
-func (p *parser) name(c *column) Expr {
-	if t := p.tok(); t.kind == tokSymbol && t.text == "(" {
-		panic(syntax(c.at.pos, "functions are not supported").hint("compare a column with a literal"))
-	}
-	return c
-}
-
-func (p *parser) named(t token, at place) Expr {
-	switch t.word {
-	case "NULL":
-		return &literal{litNull, "", at}
-	case "TRUE", "FALSE":
-		return &literal{litBool, t.word, at}
-	}
-	if kind, n, ok := p.typed(t); ok {
-		p.i += n
-		return &literal{kind, p.next().text, at}
-	}
-	if reserved[t.word] {
-		p.i--
-		e := syntax(t.pos, "a column or a literal expected, found %s", t.text)
-		panic(e.hint("a column of this name stands in double quotes: %s", quoteName(t.text)))
-	}
-	return p.name(&column{t.text, false, at})
-}
-
-// typed recognises DATE '…' and the like: the kind and the tokens between the word and the string.
-func (p *parser) typed(t token) (kind litKind, skip int, ok bool) {
-	switch t.word {
-	case "DATE":
-		kind = litDate
-	case "TIMESTAMPTZ":
-		kind = litTimestampTZ
-	case "TIME", "TIMESTAMP":
-		kind = litTime
-		if t.word == "TIMESTAMP" {
-			kind = litTimestamp
-		}
-		if w := p.tok().word; (w == "WITH" || w == "WITHOUT") && p.peek(1).word == "TIME" && p.peek(2).word == "ZONE" {
-			skip = 3
-			if w == "WITH" {
-				if kind == litTime {
-					panic(syntax(t.pos, "TIME WITH TIME ZONE literals are not supported"))
-				}
-				kind = litTimestampTZ
-			}
-		}
-	default:
-		return 0, 0, false
-	}
-	return kind, skip, p.peek(skip).kind == tokString
 }

@@ -42,6 +42,10 @@ const (
 	CodeUnknownFilter = "unknown_filter"
 	CodeTooDeep       = "too_deep"
 	CodeTooLong       = "too_long"
+	CodeUnknownType   = "unknown_type" // of a cast
+	CodeDivisionZero  = "division_by_zero"
+	CodeOutOfRange    = "out_of_range"  // the result of an operator or a cast
+	CodeInvalidValue  = "invalid_value" // a text that is cast is not one of the type's
 )
 
 // Error is Msg with its place and the hint.

@@ -103,6 +103,10 @@ func (e *Engine) failed(ctx context.Context, path string, err error) error {
 
 // unreadable is the failure of one data file. Causes that are not the file's keep their class.
 func unreadable(location string, err error) error {
+	var filter *predicate.Error // a value that the filter cannot compute with is no fault of the file
+	if errors.As(err, &filter) {
+		return err
+	}
 	if errors.Is(err, objstore.ErrUnreachable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("read %s: %w", location, err)
 	}
