@@ -89,3 +89,11 @@ func floorDiv(a, b int64) int64 {
 	}
 	return q
 }
+
+// AddMonths adds months to a finite date of days since 2000-01-01; a day that the month does not have becomes its last.
+func AddMonths(days2000, months int64) int64 {
+	year, month, day := civil(days2000)
+	n := year*12 + int64(month) - 1 + months
+	year, month = floorDiv(n, 12), int(n-floorDiv(n, 12)*12)+1
+	return civilDays(year, month, min(day, daysInMonth(year, month)))
+}
