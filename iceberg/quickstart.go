@@ -1,0 +1,3 @@
+package iceberg
+
+import _ "frostline/internal/quickstart" // before iceberg-go
