@@ -37,8 +37,8 @@ func (m *memory) get(id blockID) []byte {
 	return el.Value.(*block).data
 }
 
-// put keeps data, in the place of a shorter block of that name.
-func (m *memory) put(id blockID, data []byte) {
+// put keeps data, in the place of a shorter block of that name. One that nobody has asked for is the first to leave.
+func (m *memory) put(id blockID, data []byte, asked bool) {
 	if el := m.blocks[id]; el != nil {
 		if len(el.Value.(*block).data) >= len(data) {
 			return
@@ -48,7 +48,11 @@ func (m *memory) put(id blockID, data []byte) {
 	if blockOverhead+int64(len(data)) > m.most {
 		return
 	}
-	m.blocks[id] = m.order.PushFront(&block{id, data})
+	if asked {
+		m.blocks[id] = m.order.PushFront(&block{id, data})
+	} else {
+		m.blocks[id] = m.order.PushBack(&block{id, data})
+	}
 	m.bytes += blockOverhead + int64(len(data))
 	for m.bytes > m.most {
 		m.drop(m.order.Back())

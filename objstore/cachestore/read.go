@@ -169,19 +169,17 @@ func (s *Store) fetch(ctx context.Context, key string, mine []want, extent int64
 	for _, w := range mine {
 		if w.data == nil {
 			w.data = read[w.index]
-		} else if keep && current {
-			s.memory.put(blockID{key, w.index}, w.data) // of the disk
 		}
 		got[w.index] = w.data
-	}
-	if !current {
-		return nil
+		if keep && current {
+			s.memory.put(blockID{key, w.index}, w.data, true)
+		}
 	}
 	for i, data := range read {
-		if keep {
-			s.memory.put(blockID{key, i}, data)
+		if keep && current {
+			s.memory.put(blockID{key, i}, data, false) // those that lie between
 		}
-		if s.disk != nil {
+		if s.disk != nil && current {
 			s.disk.put(key, i, "", data)
 		}
 	}
