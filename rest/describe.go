@@ -132,8 +132,9 @@ func (h handlers) Explain(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	out := api.Explanation{ArchivePath: e.Path, SnapshotId: id(e.Snapshot), Filter: e.Filter, Rows: e.Rows, Bytes: e.Bytes, Requests: e.Requests,
-		CostUsd: e.Cost, Pruning: pruning(e.Pruning), Files: []api.FileVerdict{}, Warnings: e.Warnings}
+	out := api.Explanation{ArchivePath: e.Path, SnapshotId: id(e.Snapshot), Rows: e.Rows, Bytes: e.Bytes, Requests: e.Requests,
+		CostUsd: e.Cost, Pruning: pruning(e.Pruning), Files: []api.FileVerdict{}, Omitted: e.Omitted, Unopened: e.Unopened,
+		ExecutionTimeMs: float64(e.Elapsed.Microseconds()) / 1000, Warnings: e.Warnings}
 	for _, f := range e.Files {
 		one := api.FileVerdict{Partition: f.Partition, File: f.File, Rows: f.Rows, Bytes: f.Bytes, Verdict: api.Verdict(f.Verdict), By: f.By,
 			RowGroups: []api.GroupVerdict{}}

@@ -31,6 +31,8 @@ var statuses = map[query.Code]int{
 	query.TooMuch:     http.StatusUnprocessableEntity,
 	query.Busy:        http.StatusServiceUnavailable,
 	notAcceptable:     http.StatusNotAcceptable,
+	conflict:          http.StatusConflict,
+	notConfigured:     http.StatusNotImplemented,
 	query.Internal:    http.StatusInternalServerError,
 }
 
@@ -84,7 +86,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	if jsonErr != nil {
 		body = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500}`)
 	}
-	if p.Status == http.StatusServiceUnavailable {
+	if p.Status == http.StatusServiceUnavailable || p.Code == "not_finished" {
 		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter(err)))
 	}
 	_ = c.Blob(p.Status, "application/problem+json", body)

@@ -70,6 +70,7 @@ type Options struct {
 	PageKeys [][]byte
 	// Parquet begins a Parquet file of rows of schema s; nil leaves the format out.
 	Parquet func(w io.Writer, s coltype.Schema) (ParquetWriter, error)
+	Long    LongOptions
 }
 
 // Server serves the API. It may be used by many goroutines.
@@ -80,6 +81,7 @@ type Server struct {
 	operations map[string]*operation // of the document, by method and route
 	metrics    *metrics
 	tokens     tokens
+	long       *longQueries
 	ready      readiness
 }
 
@@ -105,7 +107,8 @@ func New(engine Engine, o Options) *Server {
 	if err != nil {
 		panic(err) // the document is compiled in, and a test reads it
 	}
-	s := &Server{engine: engine, opt: o, echo: echo.New(), operations: operations, metrics: newMetrics(), tokens: newTokens(o.PageKeys)}
+	s := &Server{engine: engine, opt: o, echo: echo.New(), operations: operations, metrics: newMetrics(), tokens: newTokens(o.PageKeys),
+		long: newLongQueries(o.Long, engine, o.Log)}
 	s.routes()
 	return s
 }
@@ -132,6 +135,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       s.opt.IdleTimeout,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelWarn),
+	}
+	if s.opt.Long.Folder != nil {
+		if err := s.long.load(ctx); err != nil { // tried again when a request needs it
+			s.opt.Log.Warn("long queries of an earlier process not read", "error", err)
+		}
+		defer s.long.close()
 	}
 	done := make(chan error, 1)
 	go func() {

@@ -323,9 +323,6 @@ type Explanation struct {
 	ArchivePath string `json:"archivePath"`
 	SnapshotId  string `json:"snapshotId"`
 
-	// Filter As it was understood.
-	Filter string `json:"filter"`
-
 	// Rows That could match, at most.
 	Rows int64 `json:"rows"`
 
@@ -337,9 +334,18 @@ type Explanation struct {
 	CostUsd float64 `json:"costUsd"`
 	Pruning Pruning `json:"pruning"`
 
-	// Files The first ones of them.
-	Files    []FileVerdict `json:"files"`
-	Warnings []string      `json:"warnings,omitempty,omitzero"`
+	// Files At most 1000 of them.
+	Files []FileVerdict `json:"files"`
+
+	// Omitted Files that are left out of files.
+	Omitted int64 `json:"omitted"`
+
+	// Unopened Files whose footers were not read; what is told of them is estimated from the manifests.
+	Unopened int64 `json:"unopened"`
+
+	// ExecutionTimeMs Of explaining.
+	ExecutionTimeMs float64  `json:"executionTimeMs"`
+	Warnings        []string `json:"warnings,omitempty,omitzero"`
 }
 
 // FileVerdict defines model for FileVerdict.
@@ -354,7 +360,7 @@ type FileVerdict struct {
 	// Verdict none: no row can match; all: every row does; some: unknown.
 	Verdict Verdict `json:"verdict"`
 
-	// By What decided: partition, bounds, bloom or page; empty when nothing did.
+	// By What decided: partition or bounds; empty when nothing did.
 	By        string         `json:"by"`
 	RowGroups []GroupVerdict `json:"rowGroups"`
 }
@@ -383,8 +389,10 @@ type GroupVerdict struct {
 
 	// Verdict none: no row can match; all: every row does; some: unknown.
 	Verdict Verdict `json:"verdict"`
-	By      string  `json:"by"`
-	Pages   Level   `json:"pages"`
+
+	// By bounds, bloom or page; empty when nothing decided.
+	By    string `json:"by"`
+	Pages Level  `json:"pages"`
 
 	// Left Rows that the pages' bounds leave.
 	Left int64 `json:"left"`
@@ -1447,105 +1455,106 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7D1rc9u6lX8Fw+1O2llafuXpTD84idNm13GcOOmdndw0hsgjCQ0JMABoWfXov+/gQRIkwYdkue3e3S83",
-	"1yIBHJxzcN4HvAsilmaMApUiOLkLMsxxChK4/uuURwtyA5dYLtSfMYiIk0wSRoOT4JQibJ6jDMtFiDCS",
-	"eJrAI4ESFmH1VogYRxj9gBWaQsKWSC4ALTGHBcsFTIIwgFucZgkEJ0GWTxMS7UuOqcCRGi3cP77HWMIf",
-	"jw6OHu8dHAZhQBQIP3PgqyAMKE7VFNgBNww4/MwJhzg4kTyHMBDRAlKs9pESeg50rjZ1GAZylanBQnJC",
-	"50EY3O5FLFa/pEQIQuffZwSSOFivw+BVHv0A2UbF5wWgiNEZmeccYsQovER4KoBKRASSCywnHSBPzYwu",
-	"dHV41LJvGU+xvCxI4yGFQIQijKYsXnWtNNOT1Fb6HYdZcBL8237FA/vmqdg3a16osQqEd7F/1yRGbIYw",
-	"ShidI71iuX5myGCXJ3EvSTIsJXA17K9fD/Ze4L3Zt7vjo/Xvgh766OW+E0OaizydAhf3RBI1s4zGkl21",
-	"RNMl5pKo9f6CkxzaMFxHLMlT+scb9fhaHw91JKaYA9K/oeUCOCAikYJIKFYqTlmMsmL2+skZOiV1QmR1",
-	"EHdwTvT8evccZuR2l8cjMzP2H4+r8ll92Usm5JzD1cfzRwKZCXwix48mu+Au0fNZSccBMLUE7SSv8MOq",
-	"B+0Q1LWZCoR8xWICWhV81IQ5UfqCSqBaCOIsS4iR9Pt/E2ozdxXcdzVxvLF8NwdFBCdfjejAKcupDL6F",
-	"wYwkEvjZbcZBCIPCFHi0wFSi83f/dYYevS/+fPbvj9DpxRuUQsrQuyt08eX8PChm0Nsy036fSwhODg8O",
-	"wiDKhWQpcCVXTh4/Ozxch0FCUiL18/VYwWDQVaKyoor5RWSMCoPYUyqWRlwNYHbcwnY6tYw7yQ2NJzjD",
-	"0QImmHO2nAjJAaf1ea2KOAmmhGJ9DNuHrWPSDPOfuVGN2893u0fj9m7bYyTcyv1I3PS/tw49YoizpZig",
-	"/7z6cIHOCQURotdXfwnRqcIJwjRGl2YjSElkLaGWC5KAktIr/RsHHJ9YKS1YCnJB6BzNMEmUsLYGzkr/",
-	"GzFKQTO3EnNRLkMkmBZ3aIGTGcIUYU0t9ZjCDXAk8Q+gaKatpuWCJaCE5QQpyCXHJAGOrq1RtveJLcU1",
-	"WmChFzOaSyljvcUgDBaA47odt3dFcSYWTO51qXNhXzBQLrHQ+530CmAj+dk0gbSHizPzxn9sxs3FvB5q",
-	"/lJAuOSMzkP06e1r9OLxk2cTzSJ2Ar35+ZzDHEsjk+JYKz+cXHKWAZdavM1wIiAMMuenu8CMbuNICV1l",
-	"SSisG/q52ux6llMj0IwEM0r+OlJi5lohkuZJYhSBEdJtYcx4rATC43UhBT22jFmP0WSFlkQukJ4/VMwa",
-	"LRRk1PwiSm4YveyRwjQRktBIE7Fj4JSxBDB1Rx6vw6DYvVYFNE+V/NaQKBbK0yBUqkj9Fyutjm/mSqJ3",
-	"wnJYl59fq+mrUWz6N4hksA4rQnsIVz1DTB00wNECzTnLM0Ue/RNOEpRiGekDXaCNSEjFoMwtOWzdiWjM",
-	"OV5pKEt5vwkv1h2xToQ9VcTDEvs5V20qVMpQ2awFC+uRSm4YkaW1LsLiB8RKDtVw0MJ4bW81uikDBqJc",
-	"Lf6ZpPBe1PRBzHJjsdgJjPBqMj+FW3mJ5/CZ/QDPGfhFy2At++BWogzPAU1hTqgozyOW+jlQLcI6sfZ8",
-	"rfCdU/XzoEAyrzmjX9SMAj9RW1KzKc1ea8QjydC7CKbA50gNcKC2SHfWfaLWtfLayPPODT5TtGISJ+8V",
-	"f4NH+CtlovVOKUGQsZK0hc5zmCArc5alcNFqSzsoNNYjtPGOhGRZBjECzBPtaJVkJ1Q+fVxtiVAJc0v2",
-	"OdtTv+6JHyTbY5nB4F7G1Du8PBQ1IaU3dBVhSjs3tFwwYR0rgZaKXRLGFGcbj2MMYI5sW2KuaK/J2TwT",
-	"FV07z8RBU5jpg9rYR/vchJUrUo9vOLSv2NcnF1+XSmQDiUNcjvIgRB1x437c9euSasdNEl18+KwtciWJ",
-	"KifI4XmPjlFyQbCcR/BZv9PnTPWe+SclqZpT2AM4MP64SU3tpWiM2FHO4xrM3STy6K0LHQWoieolphLi",
-	"lwjSTK50gK00PnCS+AR2xZxDyum1VtXtsAXc4kheo9/HMMN5Iv9gjBp1+K9P9IFHjEZGGGs5TASa5Uny",
-	"ErlSxzj7QC3A2su1JoKeX+GPUY2gYWvFeqxTHH839sU6DM5uswRTXNgfD6BfFddPV14L48MMqQOtxCYI",
-	"az+zPInR1DgNIQIhSYqlUqycpQhP2Q1sKIaeaJtQyC8i9kKgg0kKvkL1OWGXjJMIUAYcfX5VW3ZYGyv9",
-	"offltytmhAtljCrjSsOQjjad3pIE/gI8Jv0GxYt14bX743rGE8ipcngkY/HA0b2Pun9eRUfqRs0w9ZR1",
-	"pmwwHxaxVEo1iY0JGir6pUxsqqYej7cJjh5Ao/UoKEs9i4DiFDmorBi7ok7BdT6R6XLOZod9uvIZk1ii",
-	"GCISQ3xSBVpDNGU5jUWIpgljqZJ6Sr4VwlfbQpSZGEBM+tnuqSs7NqSpQkMb6FdlTqWZeOkFRFG+3OGg",
-	"uONs+SflJ9WZpO/Q6NdHHOpnznHY0BS7qQjfB0kBRE2CNni2woRFc4tFb8pZpqvARUgHWzaikz6JqRZV",
-	"stIEfX/589mnM6My1CYwt4F/440ZBz8hEjhOxASdXryB2PxoA5nD/n0JWJmXwHT1YRacfG2f92E/Tb3T",
-	"MNHUTyVz9M09PFNL/TdZaO0xEEoPQr1FV9WGRZ9TNqCZSny13DWbx7lGv4efOU7ES6QAUgaOjTL/IUT2",
-	"ne8UrkN0/X0u7T/mz0Taf+yf5If5H6ImxSghQv5hgk6TREcdNc0n6LRkCe3YsCU10SigsTYSRR4tEEYi",
-	"n83ILVoS2scajkdZ4S7F2VdDrW8FGi0ztCQmoTaWogSQCTai0yiCTLrxsL8Jm66ylp6O/4X6n0TJfHGj",
-	"HRvOloGWSjqK/G0MP1cJSifWNHb61nT6SL/yaAZrmivX3MSLpisTkLWxWxuATY0VdD/zuyY5t1FqvTZP",
-	"h+F6VpqlkhXG6oZmh1JtCcxkhxuuJVvhG4hHVqeiBPBWBrCeZej4nsMNJE01uoW2ObyXtjlqahurWhoq",
-	"xezI4rAglE+7mF2d3DWIL36QLDMu9gZbK4MoG6OksSkzSViC4YWc0fnHHHjhcI3n7J/VqFHmR7HSqmV7",
-	"NOEuZu6Dd/VAnqQyfqKEAJVleLPzXeX9AI0hPpX1MCqWsCdJCkOBDuCc8bG5lrqFHwZwmxEO4lR6Q7Am",
-	"MsFB5ImW9xxSdgN1ATIKTiVDSDxojo70bpSXJiTmcjukPTbDTc6oD2lX+qXGoVIjiZAkEqPSxFfV6+5m",
-	"9W7zaUrklpvwh6iEhdiduhVarCDynY33IHGRZdj8aPTtZTjus2Gg+MnaKSUYKUBsvLTHc1HatHC1Bp3s",
-	"0sEYD0FZRjTkPjUQPDb30JlT2CB+oM6rdju/5IPHtqkvymEOGis61bYVumzTDHpXmPWxqS3O8oQzDYzX",
-	"J9rjT3EiQp3DsLpOoCmsGI3R0V+fHIemEkAP0Da2rh1Qb1dFBK59WwbPLB7GmLJuFZljy3qmag39MJsJ",
-	"X0XiezeRqQw7dV68tlZKKEnVggedkLo2gBN3ZWZtBYUh9EbSoDO1bX2csjhOezjMlEsUidbe+MahzmBz",
-	"aCWisYgC48mNizE7h1i9LLry8CcowUIiLCKgMaHz0EZE1bvmF5dD9DPF+VjIjeBoyXOLQh/va4r43JnP",
-	"BAT6AZBp3Ap9FKsc8EZpb0P1EW5NTxK3luMtstA2lTtjHF4W5oUsHtqAYYh0VRbCSgiEKM2FVM6L3hRO",
-	"YYLeSbU75WfMLCMZfh0VLLl0w2MPYP0plhqhDvvz/GQOQg4amYNJusPCDXi1RXDySTH4bZEe6A9k6nc/",
-	"QcR4vHncr8H+NtlWN11qC9Rgq+2yoVYsLn0n6bKmvh8op/RQNsLxJvmA8cH8AcXr7xf4ZOc+0ZL83p0D",
-	"o1OEjTL+WrHaRvoq9oTg3zKOMs7mHKfD+eYYJCZJLxVMsF8BOmR7LQiVgy5QxkQpxrzJQr3WI4Ek3MrQ",
-	"5CUPQ2XmRAvMcVREl7tP5TPr7+QDh19xoiQyGS4YKLLyG9iTJt1upi/BKfEdGtp5ObVKAzbCaQlj6dVW",
-	"YZXHRajtE+BNx9YSrRuFt462DoyVIbUt4H3akl0bLX24fS71eTM1tdHCx51ZIFEmHd35wzpDVBG7CnEu",
-	"0Z1d+bhuq7hSrbhxVDWiaMaQGhqpX7toqV+jlONHD7vPosmcUVFa0j/WlIo2D0QrpTacuXHebydTi8TQ",
-	"8DSiVeFa5kOG26dqGFSD51WWYTCD+mrV5Hfbh+CPsTPEQeacvkQHpi7YFACXdXtEoMODg4OaC4uTxDiI",
-	"RYGRXABHZodix96iAX7LEA6tXPkR7Vg1tCuKs9JL7vVnzFsN8cYqT2rQGXq1akVPM9f36T9xxYvuFEct",
-	"A643GukaaW4kcd0lha5qocqN8k0ShFN9uWHeobOIyZ13t0VMJoo+J3TYHbpf7bKSWT9zyGGr0U9Ng1Ce",
-	"yG39sS2yXEVybDuCHheO3VYbft7UxZZIYZ3H6gCWRRouqupo95XSulBWTOjT0Z/0vOpQbngwisD4dlXz",
-	"rZr3/hTF5mXnnaHfkoifNmefo77S5k+GUBZWH64LsbWxR5beJzkSBlHOOdS8KE/FsTpRatXhYP9jYwwD",
-	"HVN6VyvA8tSi6VBXXjrKw6VlPKcjugBGBgPuFRPSeq8eFNpg9AtPlMjrupr+uLJh9gG6DFqSqRYEcdnP",
-	"ZZGKr/p43deBpzUykgsiqkY8G/XU26x3TQOisAThDWg22um/3R2Ghy883fQOQA8Z3hLuGqOiW6VI6JGX",
-	"IyNWfh/sqsjuFmH5j1/Ovpy9CcLg05eLi3cXfwrC4OrL69dnZ2/0r29P353r/3l9evH67Fz9vy8fc1WG",
-	"QhoVGs0QidPOWuMw854X4nyqQ1mbB6Xv6To+34HrWK90aGZ8ihSPNvZwkgB/JFC0YMrWM9F7dSTK/Vd9",
-	"tMKkVxCRCM8xoShmIBBlUsvO4teJaTgsO+CPnoeNjvjN+g30Zr7LlrF+fG8n+V/L1d3eW33W7a2eut0q",
-	"ZcLpN+BoHv7THM0Xu3AStdImKbBcXkHEaIfmJVKg0q5uKiQB/Ead3aIRWRNZn1XQN8RAR0NDSezDTYlt",
-	"IW74zD53V9++8c+IvD2/l1Q43Dp09nTH8uT4XvLk6D6hs6OHEkb/Hzrrk2jH95BoT+4t0e4ZOTvcjVDs",
-	"FCVXeZriBysPPW4VCHguotDmf9Ws9Eh0Vl3uvK7ueSvxM9CU1nF9yHbVnS+K2rPhZOK2TuyzDQobnt6v",
-	"sKHVklQ2fBcXO9Udm1quart6BwfP37oYfFOHUJaDRnl4tUM0VKlt5/bB6rRLNEqLGIUTRJkS0yjC1HRW",
-	"vlSS+wTBjXK11RPlMbzUV/mcoJz+oGxZ61fRHclhoJ4rJCaJx+1T0BI6Y57yAK0IIUa21NzeNFJc6FZ1",
-	"q1enWIS6A2NPKaIJOtNwVtcEaa+HzXR7mBsjUH9rJIU6LpKsJr/SX+mpye+btkV7MZ6ZgohisyGakxug",
-	"SC6Vt8XKq0D0tTr6FgptxlGki8hfomslS67tHUVm+sL6U14cNn0dhM5/pUQilssJOlMjhS6kvO66E+ja",
-	"dLThoiTtWum/6wmKWST2cUYmaaxbbez9YqK8dILniek7LprhflV6ICERUKHlQ3GhGwA6f/f67OLqLKhq",
-	"EYIZZ0ImhNrbK2LTnGHvFTsMTPCP4owEJ8Hx5GByrA+gXGj+VoDt3xzuW4KKfbjNEky0xsqYKc4qA0NK",
-	"ppkWdX0DTnXDWqeCrF3Ctl/2NNSuDzs6ONjZ3WFu/3zH/VnqhYnph9M3AXSDbmF0rnDSNwAZnWlinNje",
-	"GGL65E2TvCLrUj20PcC6cNVQe7rST0LNKSyXeoTuvMUSoyIjL/Fc1Jo71MItQqVOCfscPIQqa9zD2p2o",
-	"X/3brV7Zd+9MXX97QGqVEHaQyvllFxSzvkmIKqmvqVIJrqJI1yntMlVchRorSGPf6CBN3azwEufS1YD/",
-	"ouRxYOw6S47In650EGwXhNK9ia0rQw11NiSF03rlpcM5EbJo6moRwnefZ9l8MgqFJka7flAyuX1pHXQq",
-	"dLdWnEqJ/YBM7opSZbizvEGXgAid8D4q6sULkrkvBt9MkZ+HNjpcLNuKZidYc2LRvjsuW/Q62jm9Vj5q",
-	"mfZjiE2DrrZHnMizDRErc0c491UZe8hcuBtXXbzO9YnnTquPnz1WjwTCccxBiOHLEu/JNYawtTuXu7mj",
-	"51Tv35F4bbaUgMmF1Dnojf79o11gMzH7LvZJ18ee25a0LTpndCey7zWmESQ13FQ3KgtJkgTxnNp2nxnj",
-	"c9Ck16YnkcL2MfYdNq8cLEtpYEeIOvjHnJeSfXeBe71/jdiqfbB5Ofj2jLofadK6lnUjNq08IHO3qkC6",
-	"W1bBsRLKIyGKySZullaTzXDLLhn8fyPdPGfmHmSK2ZImzBQSd5+VN8VbD4/2cZcKt1Cs2EkHe02kQaGH",
-	"0J3ZZ6Z2wXZNY+H0Et4D9WY60Y/5T/albRAfesPnTtNW1zXuRQBbODe1WxweHhwc+ILl+NZmhA70C26G",
-	"aEywfN0GdqjVrPMOeie83M1ADykLnFq0vmutd8CbpwYhWmoP6cIuflz1M+Cr1WXFePfy3kL/ZYn2PuQ0",
-	"xQJNQS4Bql7SKgrGIQOs71HEpvzA6A6WxAJhM9w4rz9zJqFoJdQVBvk0AfOzCBGhFLi5+848id20kb2Q",
-	"EW6zRHOoib77uKxqfq54YoMr2WrXIZqZdGPOKim+/eHB16lAzQShIX3vd0SKi9x6bmjf5tMbbRnRm0Eb",
-	"JQTGJja2g5gVSa+dgFx0U+ubtLwMYm/RbsvQ8vrMrus0x1yfuR0OahVxnZ9z6a4/227VcSI5HBQnzQ/r",
-	"jBjS+s5Ml+TvF7/FZxp2Yk1oR3e6QpkrWNtx0K5IQWEA7zYi/Q/av6mZHBV2HKG69u8MO6337/To9f5d",
-	"/Xs56+7QvtVun+2qmyk2+w2bEQxo5h/xYuNbRCNG2M9bjZnbfJfH8P7uw0tOrc6o8NI/nuH832UKbRBp",
-	"urLfGwoNE9YD5eZC8tGMyXVyt9OoMrnff24cvJGU7bBRNaChxcz3QnNM1HSh9dLN9zyIlEB3HAq3yxv7",
-	"piLFng77xDAj1PxQu4u8TDJmnLFZ9ZGEbDU6hG52O06u9Cai/i9Klt9G5qxQ0VtKhwH+ckvrvQxUFfj/",
-	"y+bKKhA7KFLusp0Z2RmFiiWcRFlovhNjvnFRSZKcjiZPVRTjpY0ttHlA1NoVfMmSJDG7LEM4zv0aO05D",
-	"ymKffqzFLBI9Cm4GHGgEw2jSHwZbyDTZMNj358/vzyct+Ily6aM81V+SEciUGDh7EMBvSFTsYQE4kYu/",
-	"d27jz/r5Q5La9p549vffsJPo0NHBQfU5NKUTIxDCFH2LTrykIDnpIe97+3wcccvymg2/+2ahaBLZLl4U",
-	"8aolbA2vOhOXXH/gDfLu3dnioElBKe8W31guCh7azPqQAT29fIeOJwe97Ny5HQ44Xv295yjiePUbYuFS",
-	"4NkKuw46qxl0Z4PRmjlPgpNgX6tE+7YvMB5W19WJqqxJf0jQFDxFTEh9147RLwqASRXjKJyCdoTko1uP",
-	"oHtEZ9Jew22dsSoHpu9PI9wGc0VZvlB+Y5CY7skiCOeGeNsr/2JLB92m1Pq3lz2DjOALiyNobWqHG51Z",
-	"CqSvv63/JwAA//8=",
+	"7D1pc9y6kX8Fxc2Wk1pqdPmUKx9kW068K8uyZefVlp9jYcieGcQkQAOgRhPV/PctHCRBEjxmNEqyb/fL",
+	"8xOHuLobfXfzLohYmjEKVIrg5C7IMMcpSOD6r1MeLcgNXGK5UH/GICJOMkkYDU6CU4qw+R1lWC5ChJHE",
+	"0wQeCZSwCKu3QsQ4wugHrNAUErZEcgFoiTksWC5gEoQB3OI0SyA4CbJ8mpBoX3JMBY7UaOH+8T3GEv54",
+	"dHD0eO/gMAgDorbwMwe+CsKA4lRNgZ3thgGHnznhEAcnkucQBiJaQIrVOVJCz4HO1aEOw0CuMjVYSE7o",
+	"PAiD272IxepJSoQgdP59RiCJg/U6DF7l0Q+QbVB8XgCKGJ2Rec4hRozCS4SnAqhERCC5wHLSseWpmdHd",
+	"XX0/atm3jKdYXhao8aBCIEIRRlMWr7pWmulJaiv9jsMsOAn+bb+igX3zq9g3a16osWoL72L/qUmM2Axh",
+	"lDA6R3rFcv3MoMEuT+JelGRYSuBq2F+/Huy9wHuzb3fHR+vfBT340ct9JwY1F3k6BS7uCSRqZhkNJbtq",
+	"CaZLzCVR6/0FJzm093AdsSRP6R9v1M/X+nqoKzHFHJB+hpYL4ICIRGpHQpFScctilBWz12/O0C2pIyKr",
+	"b3EH90TPr0/PYUZud3k9MjNj//W4Kn+rL3vJhJxzuPp4/kggM4GP5fjBZBfcJXg+K+44sE3NQTvRK/x7",
+	"1YN2uNW1mQqEfMViAloUfNSIOVHygkqgmgniLEuI4fT7fxPqMHfVvu9q7Hhj/m4uighOvhrWgVOWUxl8",
+	"C4MZSSTws9uMgxAGhCnwaIGpROfv/usMPXpf/Pns3x+h04s3KIWUoXdX6OLL+XlQzKCPZab9PpcQnBwe",
+	"HIRBlAvJUuCKr5w8fnZ4uA6DhKRE6t/XYxmDAVcJygor5onIGBUGsKdULA27GoDsuIXtdGoZd5IbGk9w",
+	"hqMFTDDnbDkRkgNO6/NaEXESTAnF+hq2L1vHpBnmP3MjGref73aPxu3TtsdIuJX7kbjpf28detgQZ0sx",
+	"Qf959eECnRMKIkSvr/4SolMFE4RpjC7NQZDiyJpDLRckAcWlV/oZBxyfWC4tWApyQegczTBJFLO2Cs5K",
+	"/xsxSkETt2JzUS5DJJhmd2iBkxnCFGGNLfUzhRvgSOIfQNFMa03LBUtAMcsJUjuXHJMEOLq2StneJ7YU",
+	"12iBhV7MSC4ljPURgzBYAI7retzeFcWZWDC51yXOhX3B7HKJhT7vpJcBG87PpgmkPVScmTf+YzNqLub1",
+	"YPOXYodLzug8RJ/evkYvHj95NtEkYifQh5/POcyxNDwpjrXww8klZxlwqdnbDCcCwiBzHt0FZnQbRorp",
+	"Kk1CQd3gz5Vm17OcGoZmOJgR8teRYjPXCpA0TxIjCAyTbjNjxmPFEB6vCy7o0WXMeowmK7QkcoH0/KEi",
+	"1mihdkbNE1FSw+hljxSkiZCERhqJHQOnjCWAqTvyeB0Gxem1KKB5qvi33okioTwNQiWK1H+xkur4Zq44",
+	"eudeDuv882s1fTWKTf8GkQzWYYVoD+Kq3xBTFw1wtEBzzvJMoUc/wkmCUiwjfaELsBEJqRjkuSWFrTsB",
+	"jTnHK73Lkt9vQot1Q6wTYE8V8rDEfspVhwqVMFQ6a0HCeqTiG4ZlaamLsPgBseJDNRi0IF47Ww1vSoGB",
+	"KFeLfyYpvBc1eRCz3GgsdgLDvJrET+FWXuI5fGY/wHMHftE8WPM+uJUow3NAU5gTKsr7iKX+HahmYZ1Q",
+	"e75W8M6pejzIkMxrzugXNaXAj9QW12xys9ca8Egy9C6CKfA5UgOcXVugO+s+Uetafm34eecBnylcMYmT",
+	"94q+wcP8lTDRcqfkIMhoSVpD5zlMkOU5y5K5aLGlDRQa6xFaeUdCsiyDGAHmiTa0SrQTKp8+ro5EqIS5",
+	"Rfuc7amne+IHyfZYZiC4lzH1Di8vRY1J6QNdRZjSzgMtF0xYw0qgpSKXhDFF2cbiGLMxh7ctMVe41+hs",
+	"3okKr5134qDJzPRFbZyjfW/CyhSp+zcc3Ffk6+OLr0shsgHHIS5FeQCirrgxP+76ZUl14iaKLj581hq5",
+	"4kSVEeTQvEfGKL4gWM4j+Kzf6TOmeu/8kxJVzSnsBRwYf9zEprZSNETsKOfn2p67UeSRWxfaC1Bj1UtM",
+	"JcQvEaSZXGkHW6l84CTxMeyKOIeE02stqttuC7jFkbxGv49hhvNE/sEoNeryX5/oC48YjQwz1nyYCDTL",
+	"k+QlcrmOMfaB2g1rK9eqCHp+BT9GNYCGtRVrsU5x/N3oF+swOLvNEkxxoX88gHxVVD9deTWMDzOkLrRi",
+	"myCs/szyJEZTYzSECIQkKZZKsHKWIjxlN7AhGzI6oZBfROzdgXYmqf0Vos9xu2ScRIAy4Ojzq9qyw9L4",
+	"qV+et5YHhQCiGNGGC2gzW0POo7pJlDIh0eHBwYHVU9LRqtlbksBfgMekX2FRGgBLiZQ+PvW2wqiyABOY",
+	"ScRyqfait7whDl/cS9t4Vjln6jrV8MKK5SkV0KccYqlkehIbDThU5KOAvoWUHKmSKNGQU5YB7Qa5Ed8z",
+	"xqTSV7X8pkzq2/QSLdWeFUdhSVyQhfq7ccvUJUgxJTMFsA2Pc3hwf6l/1JQTPUJcI6dgMA6aqztfUU5x",
+	"XSq6deDZvq0+oePejc3Y5XTlU8exRDFEJIb4pHJVK0ExZTmNRSGxtAJJmXGcxKRfNX/qMtwNGaUCUHuf",
+	"r8pAVDNa1bsRRa/loQZlBGfLPynjsk41fVddvz6CUz1zLvGGN/OmwnXfTopN1DhHg4grSFgwt4j3ppxl",
+	"ugpcgHRQYsOl6zNf1aLqphtP+S9/Pvt0ZriyOgTmNlpiTFjjFUmIBI4TMUGnF28gNg+t93fYKVJurAzm",
+	"YLr6MAtOvrYZwLBxq95p6LXqUUkcfXMPz9TSmZoktPZoVaXZpd6iq+rAos+SHRC3JbxaNq4Nfl2j38PP",
+	"HCfiJVIbUjzbuub/ECL7zncK1yG6/j6X9h/zZyLtP/ZP8sP8D1GTYpQQIf8wQadJogW1xvkEnZYkocUJ",
+	"W1LjwgMaa81a5NECYSTy2YzcoiWhfaThmOEV7FKcfTXY+laA0RJDi0kSah1QigEZDy06jSLIpOtE/Juw",
+	"MT6rHmunaaj/SZQ0EDfaGuRsGWiupF3v38bQcxXVdRx0Y6dvTaev9CuPMLD2DJLMOtmmK+PFtg5v67VO",
+	"0Yxwo2Vsb7PUOOf95ZgRViGaJoylSnopg8Yvu4ywGzATOw2Gs1JRkawwEjZUUJR0VOpoh/tDM8fCJhOP",
+	"rBxGCeCNDY8nWvzNhznAOdxA0pTEWwisw3sJrJbWZaVTQyqZE1kYFojyCShzqpO7Bv2IHyTLjP66wdFK",
+	"59XGIGkcykwSltvw7pzR+ccceGHojr8cP6tRozSYYqVVS31p7ruYuW+/qwey4JX+FCUEqCzdyp3vKksN",
+	"aAzxqay7r7GEPUlSGHIwAeeMj41xNQ0PuM0IB3Eqva5v4xHiIPJEiwwOKbuBOgMZtU/FQ0g8qNGONOuU",
+	"IS0k5nI7oD02w02srg9oV/qlxqVSI4mQJBKjwvNX1etNV4TIp8aq2uYQftegsDt2p265dKsd+e7Ge5C4",
+	"iO5sfjX6zjLsb9vQQf9k7aRwjGQg1k/dY/woaVpYa4PehdJGGb+DMn1ryAJrAHhszKczlvN4/A1T91Vb",
+	"rl/ywWvblBflMAeMFZ5qxwpdsmkGGyrI+sjUJsV53Mhmj9cnWnVKcSJCHTuysk6gKawYjdHRX58chyYD",
+	"Qw/QarrO2VBvV8kbropc+hQtHMZow272nqMOe6ZqDf0wmwlfJuh7N4CsFDt1X7y6VkooSdWCB507dXUA",
+	"x9/NzNpqFwbRG3GDzpQCayaVSYnaSGImTaUIcPfquoc6c4BDKwEAiygwxuA4375zidXLoiv/4QQlWEiE",
+	"RQQ0JnQeGnMCqXfNE5dC9G+K8rGQG+2jxc8tCH20rzHis4g+ExDoB0CmYSv0Vaxi7xulGxisj7CMeoLn",
+	"tdh6Ef23IfQZ4/CyUC9k8aP1RoZIZ8MhrJhAiNJcSGW86EPhFCbonVSnU3bGzBKSoddR/pZL18P2ANqf",
+	"IqkR4rA/v4LMQchBJXMwOHpYmAGvtvBvPikGvy2CJv2+UP3uJ4gYjzd3HTbI3wY566pLbYHa3mqnbIgV",
+	"C0vfTbqsie8HiuU9lI6wUSBkfIBgQPD66zQ+2blPNCe/d8XG6NBso3yiliS4kbyKPV78t4yjjLM5x+lw",
+	"nD8GiUnSiwUTL1AbHdK9FoTKQRMoY6JkY94grV7rkUASbmVoIlWHoVJzogXmOCoc1N238pm1d/KBy68o",
+	"URKZDCdqFNkQG+iTJs3BTF9up4R3aHDnpdQq/tnwyCWMpVdbuVUeF662T4A3HfvMDT9v5N462toxVrrU",
+	"ttjv0xbv2mjpw+2DyM+b0a2NFj7uDCQJJ6JZzR/WCaLy2FWAc5HunMpHdVv5lWpJpaOyQEXTh9SQSP3S",
+	"RXP9GqYcO3rYfBZN4oyKlJ7+sSZFt3khWlG54eCP8347HlvEloanEa3M4jKkMly2VoOgGjyvAhWDQdhX",
+	"rcwQW//h97EzxEHmnL5EByYf2yRel/mSRJjMFdeExUliDMQisUsugCNzQrFja9FsfksXDq1M+RFlcDWw",
+	"K4yz0krutWfMWw32xipLatAYerVqeU8z1/bpv3HFi/W0jaYC1+uNdJU015O47uJCVzVX5UYhKwnCyXrd",
+	"MO7QmTzmzrvb5DHjRZ8TOmwO3S9nXPGsnznksNXop6YwK0/ktvbYFlGuIji2HUKPC8NuqwM/b8pii6Sw",
+	"TmP1DZZ5Hi6o6mD3pTC7u6yI0CejP+l51aXc8GIUjvHtqhVatQb9IYrN0/07Xb8lEj9tTj5HfSnlnwyi",
+	"7F59sC7Y1sYWWXqf4EgYRDnnULOiPJne6kapVYed/Y+NMgx0TM5hLYfLk8GmXV15aSgPZ6fxnI6ovhjp",
+	"DLiXT0jLvbpTaMO01KaXyGu6mrrEslD5Aao7Wpyp5gRxyc8lkYqu+mjdV/moJTKSCyKqAkjr9dTHrFer",
+	"A6KwBOF1aDbaGHy7OwwPX3i6GDgbekj3lnDXGOXdKllCD78c6bHy22BXRXS3cMt//HL25exNEAafvlxc",
+	"vLv4UxAGV19evz47e6Ofvj19d67/5/Xpxeuzc/X/vnjMVekKaWRoNF0kThlxjcLMe94d51PtytrcKX1P",
+	"0/H5DkzHeqZDM+JThHi0soeTBPgjgaIFU7qe8d6rK1Gev6pfFia8gohEeI4JRTEDYZKzc1o+nZhCz7Lz",
+	"wNHzsNGJYLM6D32Y77KlrB/f20j+1zJ1t7dWn3Vbq6dulVAZcPoNGJqH/zRD88UujEQttEkKLJdXEDHa",
+	"IXmJFKjUq5sCSQC/UXe3KADXSNZ3FXRnHuio5CiRfbgpsu2O26UOLfapu578Mzxvz+/FFQ63dp093TE/",
+	"Ob4XPzm6j+vs6KGY0f+7zvo42vE9ONqTe3O0e3rODnfDFDtZyVWepvjB0kOPWwkCngYgWv2vSpweic6s",
+	"y53n1T1vBX76nUtdbVu2y+58UeSeDQcTtzVin22Q2PD0fokNraqmstC+aKhVN2xqsart8h0cOH/rIvBN",
+	"DUJZDhpl4dUu0VCmtp3bt1en4qKRWsQonCDKFJtGEaampPSl4twnCG6Uqa1+URbDS91C6QTl9Adly1rJ",
+	"i64EDwP1uwJiknjMPrVbQmfMWz8qgUOMbKq57fBSNNKrugRUt1iEugJjTwmiCTrT+6zaM2mrh810hZnr",
+	"I1B/ayCF2i+SrCa/0l/pqYnvm+oR25DQTEFEcdgQzckNUCSXytpiZQsW3c5Id//QahxFOon8JbpWvOTa",
+	"9oYy0xfan7LisKnrIHT+KyW6PnmCztRIoRMpr7t6MV2bojhcpKRdK/l3PUExi8Q+zsgkjXW1ju3rJspm",
+	"HzxXf5kaaJ2u8KuSAwmJgArNH4pGegDo/N3rs4urs6DKRQhmnAmZEGq7hsSmOMP2czsMjPOP4owEJ8Hx",
+	"5GByrC+gXGj6VhvbvznctwgV+7bwXNv/zCRnlY4hxdNMawDdeajqbNcpIGvN7/bLmoZa27ajg4Od9Wxz",
+	"+xZ09C1TL0xMSZ3uwNC9dbtHp3WW7rxkZKbxcWLbqcX0JzDNCRRadUm1LTDWiasG29OV/iXUlMJyU4Ct",
+	"C6CwxKiIyEs8F7XiDrVwC1Gpk8I+Bw+iyhz3sNaL9qv/uNUr+26v2vW3B8RWucMOVDlPdoExa5uEqOL6",
+	"GisV4yqSdJ3ULpPFVYixAjX2jQ7U1NUKL3IuXQn4L4oeZ49dd8lh+dOVdoLtAlG6vLHVqtVgZ0NUOKVX",
+	"XjycEyGLoq4WInx9VMvik1EgND7a9YOiya1L68BTIbvLzhs/IJO7wlTp7iw7FxMQoePeR0W+eIEy98Xg",
+	"m0ny8+BGu4tlW9DsBGqOL9rXW7SFr6Od42vlw5apYIbY1PhqfcTxPFsXsVJ3hNMnzOhDptFxXBUCO20r",
+	"z51SHz95rB4JhOOYgxDDTSrvSTUGsbVe193U0XOr9+9IvDZHSsDEQuoU9EY//2gX2IzNvot93PWxp8uV",
+	"1kXnjO6E973GNIKkBpuqk7WQJEkQz6kt95kxPgeNeq16EilsHWPfZfPywTKVBnYEqIN/zH0pyXcXsNfn",
+	"14CtygebTdm3J9T9SKPW1awbvmllAZmetgLpalm1j5VQFglRRDZxo7QabYZadkng/xvx5rkz90BTzJY0",
+	"YSaRuPuuvCneeniwj2vm3AKxIift7DWeBgUeQnemn5ncBVs1jYVTS3gP0JvpRD/kP9mXtgF86HWfO0Vb",
+	"Xe3zCwe2cDrkWxgeHhwc+Jzl+NZGhA70C26EaIyzfN3e7FCpWWfvf8e93E1AD8kLnFy0vnbiO6DNUwMQ",
+	"zbWHZGEXPa76CfDV6rIivHtZb6G/SaXtQ52mWKApyCVAVUtaecE4ZIB1/0ps0g+M7GBJLBA2w43x+jNn",
+	"EopSQp1hkE8TMI9FiAilwBGjIOwvsRs2so0w4TZLNIUa77uPyqri54omNmjzVmtDaWbShTmrpPjmigde",
+	"pwI1A4QG9b3fb9Ej+j+Fsc0nT9o8ojeCNooJjA1sbLdjVgS9drLloppaN+PyEojtXt7moWXb0q42pmPa",
+	"lm4Hg1pGXOdndLrzz7ZbdRxLDgfZSfODRiOGtL7v08X5+9lv8XmMnWgT2tCdrlDmMta2H7TLU1AowLv1",
+	"SP+Dzm9yJke5HUeIrv07Q07r/Ts9er1/V/9O0brbtW+l22e76maCzX47aAQBmvlHvNj4BtSIEfazYmPm",
+	"Nt9DMrS/e/eSk6szyr30jyc4//ewQutEmq7sd55CQ4R1R7lpBD+aMLkO7nYqVSb2+8/1gzeCsh06qt5o",
+	"aCHzvZAcEzVdaK108x0VIiXQHbvC7fJGv6lQsafdPjHMCDUPaj3gyyBjxhmbVR+nyFajXejmtOP4Sm8g",
+	"6v8iZ/ltRM4KEb0ldxigLze13ktAVYL/v2ysrNpiB0bKU7YjIzvDULGEEygLzfd5zLdFKk6S09HoqZJi",
+	"vLixiTYPCFq7gi9YkiTmlKULx+mvseMwpCzO6YdazCLRI+BmwIFGMAwm/UG2hUyTDZ19f/78/nzS2j9R",
+	"Jn2Up/oLPgKZFAPnDAL4DYmKMywAJ3Lx985j/Fn//pCotrUnnvP9N+zEO3R0cFB9hk7JxAiEMEnfohMu",
+	"KUhOetD73v4+Drlles2G39uzu2gi2S5eJPGqJWwOr7oTl1x/WA/y7tPZ5KBJgSnvEd9YKgoeWs36kAE9",
+	"vXyHjicHveTceRwOOF79vecq4nj1GyLhkuHZDLsOPKsZdGWDkZo5T4KTYF+LRPu2zzEeVu3qRJXWpD/g",
+	"aBKeIiak7rVj5IvawKTycRRGQdtD8tHNR9A1ojNpO3lbY6yKgen+aYRbZ64o0xfKbzsSUz1ZOOFcF297",
+	"5V9s6qBblFr/5rVnkGF8YXEFrU7tUKMzSwH09bf1/wQAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"frostline/coltype"
+	"frostline/iceberg"
+	"frostline/internal/cli"
+	"frostline/objstore"
+	"frostline/parquetio"
+	"frostline/query"
+	"frostline/rest"
+)
+
+// serveCmd serves the API. Tests run it in-process with Listen "127.0.0.1:0".
+type serveCmd struct {
+	Listen    string  `help:"Address to listen on; port 0 takes a free one." default:":8080" env:"QUERYD_LISTEN"`
+	ReadyFile string  `help:"File that gets the listening address, as one JSON line." type:"path" placeholder:"FILE"`
+	PageKeys  string  `help:"File of the keys that sign page tokens, one a line; the first one signs, all are valid. Without it tokens end with the process." type:"path" placeholder:"FILE" env:"QUERYD_PAGE_KEYS"`
+	Limits    limits  `embed:""`
+	Cache     caching `embed:"" group:"Cache"`
+	Long      long    `embed:"" prefix:"long-" group:"Long queries"`
+}
+
+// limits are the flags of the engine.
+type limits struct {
+	Timeout      time.Duration `help:"Longest time of one query." default:"300s"`
+	MaxLimit     int64         `help:"Largest limit of an answer in JSON." default:"100000"`
+	Queries      int           `help:"Queries that run at once; others wait." default:"16"`
+	Queue        int           `help:"Queries that may wait; more are refused." default:"256"`
+	MemoryBytes  int64         `help:"Memory of all running queries, beside the caches." default:"536870912"`
+	MaxScanBytes int64         `help:"Bytes of data files that one query may read; 0 is no bound." default:"0"`
+	MaxScanRows  int64         `help:"Rows that one query may look at; 0 is no bound." default:"0"`
+	PricePerTB   float64       `help:"US dollars for 10^12 bytes read, for the cost that is told." default:"5" name:"price-per-tb"`
+}
+
+func (l limits) options() (query.Options, error) {
+	if l.Timeout <= 0 || l.MaxLimit <= 0 || l.Queries <= 0 || l.MemoryBytes <= 0 {
+		return query.Options{}, fmt.Errorf("%w: --timeout, --max-limit, --queries and --memory-bytes must be above 0", cli.ErrUsage)
+	}
+	if l.Queue < 0 || l.MaxScanBytes < 0 || l.MaxScanRows < 0 || l.PricePerTB < 0 {
+		return query.Options{}, fmt.Errorf("%w: --queue, --max-scan-bytes, --max-scan-rows and --price-per-tb must not be below 0", cli.ErrUsage)
+	}
+	o := query.Options{Timeout: l.Timeout, MaxLimit: l.MaxLimit, Queries: l.Queries, Queue: l.Queue, MemoryBytes: l.MemoryBytes,
+		MaxScanBytes: l.MaxScanBytes, MaxScanRows: l.MaxScanRows, PricePerTB: l.PricePerTB}
+	if o.Queue == 0 { // the engine's zero values are its defaults
+		o.Queue = -1
+	}
+	if o.PricePerTB == 0 {
+		o.PricePerTB = -1
+	}
+	return o, nil
+}
+
+// startTimeout is how long the warehouse has to answer before the program gives up.
+const startTimeout = 30 * time.Second
+
+// run opens the warehouse, listens, and serves until ctx ends.
+func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, stderr io.Writer) error {
+	location, err := f.Location()
+	if err != nil {
+		return err
+	}
+	limits, err := s.Limits.options()
+	if err != nil {
+		return err
+	}
+	o := rest.Options{Log: f.Logger(stderr), Parquet: parquetFile}
+	if o.PageKeys, err = readKeys(s.PageKeys); err != nil {
+		return err
+	}
+	store, err := f.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("open warehouse %s: %w", location, err)
+	}
+	if o.Long, err = s.Long.options(ctx, s.Listen, store); err != nil {
+		return err
+	}
+	cached, done, err := s.Cache.before(store)
+	if err != nil {
+		return err
+	}
+	defer done()
+	engine := query.New(iceberg.NewCatalog(cached), cached, limits)
+	if err := reach(ctx, engine, location); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("%w: listen on %s: %w", cli.ErrUsage, s.Listen, err)
+	}
+	if err := s.announce(l.Addr(), location, stdout, stderr); err != nil {
+		l.Close()
+		return err
+	}
+	return rest.New(engine, o).Serve(ctx, l)
+}
+
+// parquetFile begins a Parquet file as the archive's own are written.
+func parquetFile(w io.Writer, s coltype.Schema) (rest.ParquetWriter, error) {
+	p, err := parquetio.NewWriter(w, s, parquetio.WriteOptions{})
+	return parquetWriter{p}, err
+}
+
+type parquetWriter struct{ *parquetio.Writer }
+
+// Close writes the footer.
+func (w parquetWriter) Close() error {
+	_, err := w.Writer.Close()
+	return err
+}
+
+// keyBytes is the least length of a key.
+const keyBytes = 16
+
+// readKeys reads the keys of page tokens, one a line.
+func readKeys(file string) ([][]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%w: page keys: %w", cli.ErrUsage, err)
+	}
+	var keys [][]byte
+	for line := range bytes.Lines(data) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
+			continue
+		}
+		if len(line) < keyBytes {
+			return nil, fmt.Errorf("%w: page keys: a key in %s is shorter than %d characters; make one with: openssl rand -hex 32", cli.ErrUsage, file, keyBytes)
+		}
+		keys = append(keys, line)
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%w: page keys: %s has none; make one with: openssl rand -hex 32", cli.ErrUsage, file)
+	}
+	return keys, nil
+}
+
+// reach fails where the warehouse does not answer.
+func reach(ctx context.Context, engine *query.Engine, location string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := engine.Ready(ctx); err != nil {
+		return fmt.Errorf("open warehouse %s: %w: %w", location, objstore.ErrUnreachable, err)
+	}
+	return nil
+}
+
+// announce says where the server listens: for people on stderr, for scripts as one JSON line on stdout and in the
+// ready file.
+func (s *serveCmd) announce(addr net.Addr, location string, stdout, stderr io.Writer) error {
+	fmt.Fprintf(stderr, "queryd: serving %s on http://%s\n", location, addr)
+	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		fmt.Fprintf(stderr, "queryd: warning: %s is not a loopback address and there is no authentication: whoever reaches it can read the archive\n", addr)
+	}
+	line, err := json.Marshal(map[string]string{"listening": addr.String()})
+	if err != nil {
+		return err
+	}
+	line = append(line, '\n')
+	if _, err := stdout.Write(line); err != nil {
+		return fmt.Errorf("write the listening address: %w", err)
+	}
+	if s.ReadyFile == "" {
+		return nil
+	}
+	tmp := s.ReadyFile + ".tmp" // readers never see half a line
+	if err := os.WriteFile(tmp, line, 0o644); err != nil {
+		return fmt.Errorf("%w: ready file: %w", cli.ErrUsage, err)
+	}
+	if err := os.Rename(tmp, s.ReadyFile); err != nil {
+		return fmt.Errorf("%w: ready file: %w", cli.ErrUsage, err)
+	}
+	return nil
+}
