@@ -27,8 +27,6 @@ type written struct {
 	lsn   string    // of the snapshot
 	taken time.Time // of the snapshot
 
-	turn turn
-
 	mu     sync.Mutex
 	files  []file
 	keys   []string      // of every file begun, finished or not
@@ -85,7 +83,7 @@ func indexColumn(cols []coltype.Column, c coltype.Column) int {
 // is not nil.
 func (a *Archiver) copy(ctx context.Context, p *plan) (*written, error) {
 	w := &written{}
-	w.back.begin(ctx, a.Workers, &w.turn)
+	w.back.begin(ctx, a.Workers)
 	snap, err := a.DB.Snapshot(ctx)
 	if err != nil {
 		return w, fmt.Errorf("copy %s: %w", p.label(), err)
@@ -106,18 +104,12 @@ func (a *Archiver) copy(ctx context.Context, p *plan) (*written, error) {
 			files := a.newFileSet(p, w, i)
 			d, err := a.stream(p, func(out io.Writer) (int64, error) {
 				return snap.CopyOut(ctx, p.query(p.schema, cond)+orderBy(a.SortBy), limit(ctx, out))
-			}, func(b batch) error {
-				defer w.turn.take(b)()
-				return files.write(b)
-			})
+			}, files.write)
 			if err != nil {
 				files.abort()
 				return fmt.Errorf("copy %s: %w", p.label(), err)
 			}
-			release := w.turn.hold()
-			err = files.close()
-			release()
-			if err != nil {
+			if err := files.close(); err != nil {
 				return fmt.Errorf("copy %s: %w", p.label(), err)
 			}
 			w.mu.Lock()
@@ -206,11 +198,11 @@ func (a *Archiver) stream(p *plan, copyOut func(io.Writer) (int64, error), sink 
 		taken.w = w
 		return copyOut(&taken)
 	}
-	return pgcopy.Stream(p.schema, pgcopy.DecodeOptions{Rows: a.BatchRows}, count, func(b batch) error {
+	if sink == nil {
+		return pgcopy.Sum(p.schema, count, func(rows int64) { a.Progress.Add(rows, taken.n.Swap(0)) })
+	}
+	return pgcopy.Stream(p.schema, pgcopy.DecodeOptions{Rows: a.BatchRows, Turn: &longValues}, count, func(b batch) error {
 		a.Progress.Add(b.NumRows(), taken.n.Swap(0))
-		if sink == nil {
-			return nil
-		}
 		return sink(b)
 	})
 }

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"frostline/coltype"
 	"frostline/digest"
 	"frostline/iceberg"
@@ -23,49 +21,51 @@ const cleanupTimeout = 30 * time.Second
 type readBack struct {
 	ctx    context.Context
 	cancel context.CancelFunc
-	turn   *turn // of the copy, nil without one
-	g      errgroup.Group
+	slots  chan struct{} // one for each file that is read at once
+	all    sync.WaitGroup
 	mu     sync.Mutex
 	sum    digest.Digest
+	err    error // the first
 }
 
-func (r *readBack) begin(ctx context.Context, workers int, t *turn) {
+func (r *readBack) begin(ctx context.Context, workers int) {
 	r.ctx, r.cancel = context.WithCancel(ctx)
-	r.turn = t
-	r.g.SetLimit(workers)
+	r.slots = make(chan struct{}, max(workers, 1))
 }
 
-// file reads one file, beside its caller unless enough are being read or its values may be very long. Its rows are told to told.
+// file reads one file, beside its caller, who does not wait. Its rows are told to told.
 func (r *readBack) file(a *Archiver, s coltype.Schema, f iceberg.RecordFile, told progress.Reporter) {
-	done := make(chan struct{})
-	r.g.Go(func() error {
-		defer close(done)
-		d, err := a.digestFile(r.ctx, s, f, told)
-		if err != nil {
-			r.cancel()
-			return err
+	r.all.Go(func() {
+		var d digest.Digest
+		var err error
+		select {
+		case r.slots <- struct{}{}:
+			d, err = a.digestFile(r.ctx, s, f, told)
+			<-r.slots
+		case <-r.ctx.Done():
+			err = r.ctx.Err()
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		if err != nil && r.err == nil {
+			r.err = err
+			r.cancel()
+		}
 		r.sum.Add(d)
-		return nil
 	})
-	if r.turn != nil && r.turn.wide.Load() {
-		<-done
-	}
 }
 
 // wait is the digest of all files.
 func (r *readBack) wait() (digest.Digest, error) {
-	err := r.g.Wait()
+	r.all.Wait()
 	r.cancel()
-	return r.sum, err
+	return r.sum, r.err
 }
 
 // stop gives up what is not read yet.
 func (r *readBack) stop() {
 	r.cancel()
-	_ = r.g.Wait() // the run has failed already
+	r.all.Wait() // the run has failed already
 }
 
 // verify waits until every written file has been read back from the store and its rows encoded again, and compares the
@@ -90,7 +90,7 @@ func (a *Archiver) readFiles(ctx context.Context, s coltype.Schema, files []iceb
 	a.Progress.Begin("verify", rows)
 	defer a.Progress.End()
 	var r readBack
-	r.begin(ctx, a.Workers, nil)
+	r.begin(ctx, a.Workers)
 	for _, f := range files {
 		r.file(a, s, f, a.Progress)
 	}
@@ -107,7 +107,7 @@ func (a *Archiver) digestFile(ctx context.Context, s coltype.Schema, rf iceberg.
 		return digest.Digest{}, err
 	}
 	for rg := range f.RowGroups() {
-		for b, err := range f.Scan(ctx, rg, s, a.BatchRows) {
+		for b, err := range f.ScanHuge(ctx, rg, s, a.BatchRows, &longValues) {
 			if err == nil {
 				err = enc.DigestBatch(b)
 			}

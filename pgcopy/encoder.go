@@ -55,7 +55,11 @@ func (e *Encoder) DigestBatch(b arrow.RecordBatch) error {
 	if err := e.bind(b); err != nil {
 		return err
 	}
+	defer e.forget()
 	rows := int(b.NumRows())
+	if rows == 1 && anyLong(e.cols) {
+		return e.digestLong()
+	}
 	for from, step := 0, chunk(e.cols, rows); from < rows; from += step {
 		n := min(step, rows-from)
 		row, bad, err := e.rows.append(e.row[:0], e.cols, from, n, false)
@@ -72,8 +76,9 @@ func (e *Encoder) DigestBatch(b arrow.RecordBatch) error {
 	return nil
 }
 
-// WriteBinary writes the tuples of b for COPY … FROM STDIN (FORMAT binary), generated columns left out, in Writes of about 128 KiB
-// or of one row, and returns the bytes written. It refuses a schema that NeedsText.
+// WriteBinary writes the tuples of b for COPY … FROM STDIN (FORMAT binary), generated columns left out, in Writes of about 128 KiB,
+// of one row, or, of a row that is alone in its batch, of one text or bytea of more than a MiB. It returns the bytes written, and refuses
+// a schema that NeedsText.
 func (e *Encoder) WriteBinary(w io.Writer, b arrow.RecordBatch) (written int64, err error) {
 	if e.text {
 		return 0, fmt.Errorf("encode COPY binary: the table has a column that only text COPY can load; nothing was encoded")
@@ -81,7 +86,11 @@ func (e *Encoder) WriteBinary(w io.Writer, b arrow.RecordBatch) (written int64, 
 	if err := e.bind(b); err != nil {
 		return 0, err
 	}
+	defer e.forget()
 	rows := int(b.NumRows())
+	if rows == 1 && anyLong(e.loaded) {
+		return e.writeLongBinary(w)
+	}
 	for from, step := 0, chunk(e.loaded, rows); from < rows; from += step {
 		out, bad, err := e.rows.append(e.row[:0], e.loaded, from, min(step, rows-from), true)
 		if err != nil {
@@ -100,6 +109,10 @@ func (e *Encoder) WriteBinary(w io.Writer, b arrow.RecordBatch) (written int64, 
 func (e *Encoder) WriteText(w io.Writer, b arrow.RecordBatch) (written int64, err error) {
 	if err := e.bind(b); err != nil {
 		return 0, err
+	}
+	defer e.forget()
+	if b.NumRows() == 1 && anyLong(e.loaded) {
+		return e.writeLongText(w)
 	}
 	out := e.row[:0]
 	for i := range int(b.NumRows()) {

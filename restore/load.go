@@ -116,7 +116,7 @@ func (r *Restorer) feed(ctx context.Context, p *plan, u unit, enc *pgcopy.Encode
 		return err
 	}
 	for rg := u.from; rg < u.to; rg++ {
-		for b, err := range u.file.Scan(ctx, rg, p.record.Schema, r.BatchRows) {
+		for b, err := range u.file.ScanHuge(ctx, rg, p.record.Schema, r.BatchRows, &longValues) {
 			if err != nil {
 				return err
 			}
