@@ -19,19 +19,11 @@ type footerKey struct {
 	size     int64
 }
 
-// What a kept file takes, roughly: the end of the file that parquetio read first and keeps, and for each column
-// chunk its statistics and a page index of six pages.
-const (
-	tailWeight  = 64 << 10
-	chunkWeight = 1 << 10
-)
-
-func footerWeight(k footerKey, f *parquetio.File, columns int) int64 {
-	return min(k.size, tailWeight) + int64(f.RowGroups()+1)*int64(columns+1)*chunkWeight
-}
+// keptFile is what the cache itself takes for a file beside its metadata.
+const keptFile = 1 << 10
 
 // openFile opens a data file, from the cache where it can. The file counts into st.
-func (e *Engine) openFile(ctx context.Context, location string, size int64, columns int, st *parquetio.Stats) (*parquetio.File, error) {
+func (e *Engine) openFile(ctx context.Context, location string, size int64, st *parquetio.Stats) (*parquetio.File, error) {
 	key, err := objstore.Key(e.store, location)
 	if err != nil {
 		return nil, unreadable(location, err)
@@ -48,7 +40,7 @@ func (e *Engine) openFile(ctx context.Context, location string, size int64, colu
 	if err != nil {
 		return nil, unreadable(location, err)
 	}
-	e.footers.Put(k, f, footerWeight(k, f, columns))
+	e.footers.Put(k, f, f.MemoryBytes()+keptFile)
 	return f, nil
 }
 

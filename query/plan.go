@@ -64,7 +64,6 @@ type plan struct {
 	filter   *predicate.Predicate // never nil
 	filterOn []coltype.Column     // the columns that filter reads, as filter.Columns()
 	parts    []partition
-	columns  int    // of the table, for the footer cache's estimate
 	location string // of the table
 	warnings []string
 }
@@ -92,7 +91,7 @@ func (e *Engine) plan(ctx context.Context, t *target, r Request) (*plan, error) 
 	if err != nil {
 		return nil, err
 	}
-	p.columns, p.location = len(p.cols), t.table.Location()
+	p.location = t.table.Location()
 
 	if err := p.bind(r); err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ type Options struct {
 	MaxResultBytes int64         // decoded rows of one result; default 256 MiB
 	Timeout        time.Duration // of one query, waiting included; default 300 s
 	CacheFiles     int           // footers kept; default 4096
-	CacheBytes     int64         // estimated memory of the kept footers; default 128 MiB
+	CacheBytes     int64         // memory of the kept footers and page indexes; default 128 MiB
 	BloomBytes     int64         // kept Bloom filters; default 64 MiB
 	Queue          int           // queries that may wait for one of Queries; more are refused as Busy; default 256, below 0 none
 	MemoryBytes    int64         // of all queries at once, beside the caches: rows, sort keys, groups, units being read; default 512 MiB

@@ -286,7 +286,7 @@ func (s *scan) openAhead(ctx context.Context, ahead chan<- *opening, opens *sync
 
 // openFile opens a file of the plan and checks it against the manifest.
 func (s *scan) openFile(ctx context.Context, part *partition, pf iceberg.PlanFile) (*parquetio.File, error) {
-	f, err := s.engine.openFile(ctx, pf.Location, pf.Bytes, s.columns, &s.stats)
+	f, err := s.engine.openFile(ctx, pf.Location, pf.Bytes, &s.stats)
 	if err != nil {
 		return nil, err
 	}
