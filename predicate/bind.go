@@ -258,7 +258,12 @@ func (b *binder) compare(op string, l, r side, at place) node {
 	if l.isNull() || r.isNull() {
 		return isNull
 	}
-	if r.value != nil && (l.col >= 0 || l.day > 0 && r.class.isMoment()) {
+	trim := trimsOf(l, r)
+	asText := l.class.isText() && trim.x != (l.class == bpchar) || (l.class.isInt() || l.class == numeric) && r.class.isFloat()
+	if r.value != nil && !asText && (l.col >= 0 || l.day > 0 && r.class.isMoment()) {
+		if l.class.isText() && trim.y {
+			r.value = &coltype.Value{Kind: coltype.String, S: trimSpaces(r.value.S)}
+		}
 		if op == "<>" {
 			return &notNode{b.testNode(l, b.test("=", l, r))}
 		}
@@ -302,6 +307,12 @@ func (b *binder) operator(op string, l, r side, at place) (side, side) {
 	}
 	if r.class == unknown {
 		return l, b.typedAs(r, l)
+	}
+	if l.class == clock && r.class == interval { // a time is an interval implicitly
+		l = b.cast(&cast{x: l.e, typ: plain[interval], at: at})
+	}
+	if l.class == interval && r.class == clock {
+		r = b.cast(&cast{x: r.e, typ: plain[interval], at: at})
 	}
 	if !b.comparable(l, r) {
 		panic(b.noOperator(op, l, r, at))
@@ -425,6 +436,9 @@ func fuse(x, y node) node {
 		return nil
 	}
 	s, t := a.test.span, c.test.span
+	if s.hi != nil || t.lo != nil { // x is the constant
+		return nil
+	}
 	s.none = s.none || t.none
 	s.hi, s.hiOpen = t.hi, t.hiOpen
 	a.test.span = s
@@ -461,7 +475,8 @@ func (b *binder) in(e *in) node {
 			lits[i] = b.coerce(s, target)
 		}
 	}
-	if x.expr != nil || x.class == arrayType || x.class == interval || x.class == jsonType || x.class == jsonbType {
+	typed := func(s side) bool { return s.lit == nil } // by a cast or an operator
+	if x.expr != nil || slices.ContainsFunc(lits, typed) || x.class == arrayType || x.class == interval || x.class == jsonType || x.class == jsonbType {
 		for _, s := range lits {
 			out = append(out, b.compare("=", x, s, e.at))
 		}

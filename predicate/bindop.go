@@ -80,6 +80,11 @@ func constant1(s side, v *vec) side {
 }
 
 func (b *binder) make(e Expr, at place, out class, may bool, f rowFunc, args ...side) side {
+	for _, s := range args {
+		if s.isNull() { // the operator is not called
+			return constant1(side{class: out, typ: plain[out], col: -1, e: e, at: at}, fixedValue(out, nil).v)
+		}
+	}
 	a := &apply{x: b.scalar(args[0]), out: out, f: f, may: may, e: e, at: at}
 	if len(args) > 1 {
 		a.y = b.scalar(args[1])

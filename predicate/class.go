@@ -152,6 +152,8 @@ func comparable(a, b class) bool {
 		return b.isNumber()
 	case a.isMoment():
 		return b.isMoment()
+	case a.isText():
+		return b.isText()
 	}
 	return a == b && a != opaque && a != jsonType && a != jsonbType
 }

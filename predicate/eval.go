@@ -158,6 +158,9 @@ func (x *andNode) eval(c *call, active, t, n []uint64) error {
 	for _, y := range x.list[1:] {
 		for i := range left {
 			left[i] = active[i] & (t[i] | n[i])
+			if x.top {
+				left[i] = active[i] & t[i]
+			}
 		}
 		if none(left) {
 			break

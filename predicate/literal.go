@@ -164,10 +164,10 @@ func (b *binder) coerce(s side, c class) side {
 
 // toOID casts integers as PostgreSQL does: int4 wraps, int8 must fit.
 func (b *binder) toOID(s side) *coltype.Value {
-	if s.value.Kind != coltype.Decimal {
+	if s.class == oid {
 		return s.value
 	}
-	n := s.value.Big.Int64()
+	n := asDecimal(*s.value).Big.Int64()
 	if s.class == bigint && (n < 0 || n > math.MaxUint32) {
 		panic(mismatch(s.at, "%s is out of range for type oid", s.e))
 	}
@@ -175,7 +175,10 @@ func (b *binder) toOID(s side) *coltype.Value {
 }
 
 // decimalText is a finite decimal in plain or scientific notation.
-func decimalText(v coltype.Value) string { return v.Big.String() + "e-" + strconv.Itoa(v.Scale) }
+func decimalText(v coltype.Value) string {
+	v = asDecimal(v)
+	return v.Big.String() + "e-" + strconv.Itoa(v.Scale)
+}
 
 // asDecimal is a number literal's value as a Decimal; integers come from input functions.
 func asDecimal(v coltype.Value) coltype.Value {
@@ -216,7 +219,7 @@ func (b *binder) test(op string, l, r side) leafTest {
 		}
 		return leafTest{span: span{none: op == "=" || op[0] == '>'}}
 	case l.class.isFloat():
-		if v.Kind == coltype.Decimal {
+		if r.class.isInt() || r.class == numeric {
 			v = *b.parse(float8, decimalText(v), r.at)
 		}
 		v.Kind = kindOf(b, l)

@@ -95,6 +95,9 @@ func Bind(e Expr, cols []coltype.Column) (p *Predicate, err error) {
 	p = &Predicate{root: isTrue}
 	if e != nil {
 		p.root = b.pred(e)
+		if n, ok := p.root.(*andNode); ok {
+			n.top = true
+		}
 	}
 	for i := range b.slots {
 		p.cols = append(p.cols, i)

@@ -12,8 +12,9 @@ import (
 // must refuse as well. The texts are within the language of package predicate: dates are ISO, no
 // pattern ends with its escape.
 type Gen struct {
-	r    *rand.Rand
-	cols []column
+	r        *rand.Rand
+	cols     []column
+	computed bool // the columns are those of Cols, which expressions name
 }
 
 type column struct {
@@ -27,6 +28,7 @@ func New(r *rand.Rand, cols []coltype.Column) *Gen {
 	for _, c := range cols {
 		g.cols = append(g.cols, column{c.Name, baseOf(c.Type), c.Type.Labels})
 	}
+	g.computed = len(cols) == len(Cols)
 	return g
 }
 
@@ -81,6 +83,9 @@ func (c column) sql() string {
 }
 
 func (g *Gen) leaf() string {
+	if g.computed && g.one(3) {
+		return g.expression()
+	}
 	c := pick(g.r, g.cols...)
 	name := c.sql()
 	if g.one(6) && name == c.name {

@@ -49,6 +49,37 @@ var Cols = []Col{
 	{"c_domain", "predtest_small", "int4"},
 	{"c_jsonb", "jsonb", "jsonb"},
 	{"c_list", "int4[]", "list"},
+
+	// Values that computing with does not overflow.
+	{"s_int2", "int2", "near int"},
+	{"s_int4", "int4", "near int"},
+	{"s_int8", "int8", "near int"},
+	{"s_pos", "int4 NOT NULL", "positive"},
+	{"s_num", "numeric(8,2)", "near numeric"},
+	{"s_free", "numeric", "near free"},
+	{"s_real", "float4", "near float"},
+	{"s_dbl", "float8", "near float"},
+	{"s_date", "date", "near date"},
+	{"s_ts", "timestamp", "near timestamp"},
+	{"s_tstz", "timestamptz", "near timestamptz"},
+	{"s_time", "time", "near time"},
+	{"s_text", `text COLLATE "C"`, "near text"},
+	{"c_interval", "interval", "interval"},
+	{"c_json", "json", "json"},
+	{"c_doc", "jsonb", "json"},
+	{"c_longs", "int8[]", "near ints"},
+	{"c_texts", `text[] COLLATE "C"`, "texts"},
+	{"c_chars", `char(3)[] COLLATE "C"`, "chars"},
+	{"c_nums", "numeric(8,2)[]", "nums"},
+	{"c_dates", "date[]", "dates"},
+	{"c_moods", "predtest_mood[]", "moods"},
+
+	// Types that are kept as text, with no comparison here.
+	{"c_inet", "inet", "inet"},
+	{"c_range", "int4range", "range"},
+	{"c_timetz", "timetz", "timetz"},
+	{"c_bits", "bit varying", "bits"},
+	{"c_point", "point", "point"},
 }
 
 // Create is the CREATE TABLE of name, which the caller quotes.
@@ -66,7 +97,7 @@ func Insert(r *rand.Rand, name string, first, n int) string {
 	for i := range n {
 		row := []string{fmt.Sprint(first + i)}
 		for _, c := range Cols[1:] {
-			if r.IntN(10) == 0 {
+			if r.IntN(10) == 0 && c.base != "positive" {
 				row = append(row, "NULL")
 			} else {
 				row = append(row, literal(value(r, c.base)))
@@ -126,6 +157,54 @@ func value(r *rand.Rand, base string) string {
 		return pick(r, "infinity", "-infinity", "4714-11-24 00:00:00+00 BC", "294276-12-31 23:59:59.999999+00", day(r)+" 00:00:00+00", day(r)+" 05:30:00+05:30", moment(r)+"+00", moment(r)+"-08")
 	case "jsonb":
 		return pick(r, `{"a": 1}`, "[]", "1", "null")
+	case "near int":
+		return fmt.Sprint(r.IntN(60) - 30)
+	case "positive":
+		return fmt.Sprint(1 + r.IntN(12))
+	case "near numeric":
+		return fmt.Sprintf("%.2f", float64(r.IntN(20000)-10000)/100)
+	case "near free":
+		return pick(r, fmt.Sprint(r.IntN(20)-10), fmt.Sprintf("%.*f", r.IntN(8), r.NormFloat64()*20), "0.000", "1e10", "0.00000001", "NaN", "123456789012345678.5")
+	case "near float":
+		return pick(r, fmt.Sprint(r.IntN(20)-10), fmt.Sprint(float32(r.NormFloat64()*10)), "0.5", "-2.5", "0")
+	case "near date":
+		return pick(r, day(r), fmt.Sprintf("%d-%02d-%02d", 1999+r.IntN(30), 1+r.IntN(12), 1+r.IntN(28)), "2024-02-29", "2023-12-31", "2000-01-31")
+	case "near timestamp":
+		return pick(r, moment(r), day(r), value(r, "near date")+" 23:59:59.999999")
+	case "near timestamptz":
+		return pick(r, moment(r)+"+00", day(r)+" 05:30:00+05:30", value(r, "near date")+" 00:00:00-03:30")
+	case "near time":
+		return fmt.Sprintf("%02d:%02d:%02d.%03d", r.IntN(24), r.IntN(60), r.IntN(60), r.IntN(1000))
+	case "near text":
+		return pick(r, "", "a", "abc", "ABC ", " 12", "-7", "3.50", "2024-01-05", "t", "no", "é", "12:30", "NULL", "{1,2}")
+	case "interval":
+		return pick(r, fmt.Sprintf("%d mons", r.IntN(30)-15), fmt.Sprintf("%d days %02d:%02d", r.IntN(60)-30, r.IntN(24), r.IntN(60)), fmt.Sprintf("%d hours", r.IntN(1000)-500),
+			"1 mon", "30 days", "720:00:00", "29 days 24:00:00", "-1 mons +30 days", "1 year 2 mons -3 days +04:05:06.789", "00:00:00", "-00:00:00.000001", "178000000 years", "1 day -24:00:00")
+	case "json":
+		return pick(r, `{"a": 1, "b": {"c": [1, "x", null]}}`, `{"a": "x\u00e9\n", "b": [10, 20, {"c": true}]}`, `[1, "a", null, {"a": 5}]`, `{"a": null}`, `"a"`, "12.50", "true", "null", "{}", "[]",
+			`{"a": "12", "b": -1.50}`, `{"a": [], "": "empty", "a\"b": "quoted"}`, `{"b": {"a": {"c": "deep"}}, "a": "é日本"}`, ` { "a" : [ 1 , 2 ] } `)
+	case "near ints":
+		return pick(r, "{}", "{1,2}", "{NULL}", "{3,NULL,-4}", "{{1,2},{3,4}}", "[0:1]={5,6}", fmt.Sprintf("{%d,%d}", r.IntN(6), r.IntN(6)), "{1,1,2}")
+	case "texts":
+		return pick(r, "{}", "{a,b}", `{NULL,"NULL"}`, `{"a b","c,d","\""}`, "{é,A}", `{""}`, "{{a,b},{c,d}}", "{b}")
+	case "chars":
+		return pick(r, "{}", "{a,b}", "{abc,NULL}", `{"a ","  "}`, "{ab}")
+	case "nums":
+		return pick(r, "{}", "{1.50,2}", "{NULL,-3.25}", "{NaN}", "{{1,2},{3,4}}", "{0.01,1.5}")
+	case "dates":
+		return pick(r, "{}", "{2024-01-05}", "{infinity,2024-01-06}", "{NULL,2024-01-05,0001-01-01 BC}")
+	case "moods":
+		return pick(r, "{}", "{sad,ok}", "{it's,NULL}", "{über}")
+	case "inet":
+		return pick(r, "10.0.0.1", "10.0.0.0/8", "::1")
+	case "range":
+		return pick(r, "empty", "[1,5)", "(,3)")
+	case "timetz":
+		return pick(r, "12:00:00+02", "00:00:00-08", "24:00:00+00")
+	case "bits":
+		return pick(r, "", "1", "0101")
+	case "point":
+		return pick(r, "(1,2)", "(0,-0)")
 	case "list":
 		return pick(r, "{}", "{1,2}", "{NULL}", "{{1,2},{3,4}}", "[0:1]={5,6}")
 	}
