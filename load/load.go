@@ -107,6 +107,9 @@ type Loader struct {
 	Log      *slog.Logger
 	Progress progress.Reporter
 	Planned  func(Result) // hears of the mapping before anything is written; may be nil
+	Version  string       // of the program, for the audit line
+
+	AuditTable postgres.Name // gets a row for every run, as archive's does; no Table: none
 
 	Workers   int           // files at once, default the number of cores up to 8
 	BatchRows int           // default 10000; fewer where rows are wide
@@ -118,6 +121,15 @@ type Loader struct {
 // asked; otherwise the target is as it was.
 func (l *Loader) Run(ctx context.Context, req Request) (Result, error) {
 	l.defaults()
+	started := time.Now().UTC()
+	r, err := l.run(ctx, req)
+	if !req.DryRun {
+		l.audit(ctx, req, r, started, err)
+	}
+	return r, err
+}
+
+func (l *Loader) run(ctx context.Context, req Request) (Result, error) {
 	clock := progress.NewClock()
 	p, err := l.plan(ctx, req)
 	if err != nil {

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
 	"frostline/archive"
 	"frostline/internal/cli"
 	"frostline/internal/metrics"
-	"frostline/postgres"
 )
 
 // reports are the flags of commands that archive: what is told of every run besides the result.
@@ -39,7 +37,7 @@ func (r reports) begin(f *flags, stderr io.Writer) *telling {
 // watch makes a tell of its runs.
 func (r reports) watch(a *archive.Archiver, t *telling) (err error) {
 	if r.AuditTable != "" {
-		if a.AuditTable, err = tableName(r.AuditTable); err != nil {
+		if a.AuditTable, err = cli.TableName(r.AuditTable); err != nil {
 			return fmt.Errorf("--audit-table: %w", err)
 		}
 	}
@@ -67,61 +65,4 @@ func (t *telling) end(ctx context.Context, table, partition string, err error) {
 	if err := t.flags.Report(ctx, t.emf, t.runs); err != nil {
 		t.log.Warn("the metrics could not be told; the run is not affected", "error", err)
 	}
-}
-
-// tableName reads schema.table; a name with dots or other marks stands in double quotes, and without a schema it is public. Names are taken
-// as they are, as by --table: nothing is folded to lower case.
-func tableName(s string) (postgres.Name, error) {
-	var parts []string
-	for rest := s; ; {
-		part, after, err := identifier(rest)
-		if err != nil {
-			return postgres.Name{}, fmt.Errorf("%w: %q: %w", cli.ErrUsage, s, err)
-		}
-		parts = append(parts, part)
-		if after == "" {
-			break
-		}
-		rest = after[1:]
-	}
-	switch len(parts) {
-	case 1:
-		return postgres.Name{Schema: "public", Table: parts[0]}, nil
-	case 2:
-		return postgres.Name{Schema: parts[0], Table: parts[1]}, nil
-	}
-	return postgres.Name{}, fmt.Errorf("%w: %q has %d parts, want schema.table", cli.ErrUsage, s, len(parts))
-}
-
-// identifier takes the first name off s; after is empty or starts with a dot.
-func identifier(s string) (name, after string, err error) {
-	if !strings.HasPrefix(s, `"`) {
-		i := strings.IndexByte(s, '.')
-		if i < 0 {
-			i = len(s)
-		}
-		name, after = s[:i], s[i:]
-	} else {
-		end := 1
-		for ; end < len(s); end++ {
-			if s[end] != '"' {
-				continue
-			}
-			if end+1 == len(s) || s[end+1] != '"' {
-				break
-			}
-			end++
-		}
-		if end == len(s) {
-			return "", "", fmt.Errorf("a quote is not closed")
-		}
-		name, after = strings.ReplaceAll(s[1:end], `""`, `"`), s[end+1:]
-		if after != "" && after[0] != '.' {
-			return "", "", fmt.Errorf("%q stands after a quoted name", after)
-		}
-	}
-	if name == "" {
-		return "", "", fmt.Errorf("a name is empty")
-	}
-	return name, after, nil
 }

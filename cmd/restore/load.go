@@ -33,15 +33,24 @@ type loadCmd struct {
 	Workers        int      `help:"Files at once; 0 is the number of cores, 8 at most." default:"0"`
 	BatchSize      int      `help:"Rows sent at once." default:"10000"`
 	DryRun         bool     `help:"Print the mapping; change nothing."`
+	AuditTable     string   `help:"Also write the run's audit line to this table, made when it is not there." env:"ARCHIVE_AUDIT_TABLE" placeholder:"SCHEMA.TABLE"`
 }
 
 func (c *loadCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, error) {
+	var audit postgres.Name
+	var err error
+	if c.AuditTable != "" {
+		if audit, err = cli.TableName(c.AuditTable); err != nil {
+			return nil, fmt.Errorf("--audit-table: %w", err)
+		}
+	}
 	db, err := f.Server.Open(ctx, "frostline restore load")
 	if err != nil {
 		return nil, err
 	}
 	defer db.Close()
-	l := &load.Loader{DB: db, Region: f.Region, Log: f.Logger(stderr), Progress: progress.Silent, Workers: c.Workers, BatchRows: c.BatchSize}
+	l := &load.Loader{DB: db, Region: f.Region, Log: f.Logger(stderr), Progress: progress.Silent, Version: cli.Version, AuditTable: audit,
+		Workers: c.Workers, BatchRows: c.BatchSize}
 	if !f.Quiet {
 		l.Planned = func(r load.Result) { printMapping(stderr, r) }
 		if file, ok := stderr.(*os.File); ok {
