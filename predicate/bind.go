@@ -258,12 +258,7 @@ func (b *binder) compare(op string, l, r side, at place) node {
 	if l.isNull() || r.isNull() {
 		return isNull
 	}
-	trim := trimsOf(l, r)
-	asText := l.class.isText() && trim.x != (l.class == bpchar) || (l.class.isInt() || l.class == numeric) && r.class.isFloat()
-	if r.value != nil && !asText && (l.col >= 0 || l.day > 0 && r.class.isMoment()) {
-		if l.class.isText() && trim.y {
-			r.value = &coltype.Value{Kind: coltype.String, S: trimSpaces(r.value.S)}
-		}
+	if r, ok := b.testable(l, r); ok && r.value != nil && (l.col >= 0 || l.day > 0 && r.class.isMoment()) {
 		if op == "<>" {
 			return &notNode{b.testNode(l, b.test("=", l, r))}
 		}
@@ -277,6 +272,21 @@ func (b *binder) compare(op string, l, r side, at place) node {
 		return n
 	}
 	return b.folded(n)
+}
+
+// testable gives the constant r as a test of l takes it; ok is false where l has to be converted for the comparison.
+func (b *binder) testable(l, r side) (side, bool) {
+	switch {
+	case (l.class.isInt() || l.class == numeric) && r.class.isFloat():
+		return r, false
+	case !l.class.isText():
+		return r, true
+	}
+	trim := trimsOf(l, r)
+	if trim.y && r.value != nil {
+		r.value = &coltype.Value{Kind: coltype.String, S: trimSpaces(r.value.S)}
+	}
+	return r, trim.x == (l.class == bpchar)
 }
 
 // folded is the value of a condition on constants.
@@ -501,11 +511,14 @@ func (b *binder) points(x side, lits []side, at place) []node {
 			l = b.resolve(l, r.class)
 		}
 		l, r = b.operator("=", l, r, at)
+		r, ok := b.testable(l, r)
 		switch {
 		case r.value == nil || l.col < 0 && l.value == nil:
 			out = append(out, isNull)
 		case l.col < 0:
 			out = append(out, truthOf(b.test("=", l, r).holds(l.comparison())))
+		case !ok:
+			out = append(out, b.compare("=", l, r, at))
 		default:
 			t := b.test("=", l, r)
 			for label, ok := range t.labels {

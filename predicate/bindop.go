@@ -115,7 +115,7 @@ func (b *binder) binary(e *operation) side {
 // arithmeticSides types a literal of unknown type beside a typed side: like that side, where there is such an
 // operator, else as the only type that there is.
 func (b *binder) arithmeticSides(e *operation, l, r side) (side, side) {
-	typed := func(s, other side, left bool) side {
+	typed := func(s, other side) side {
 		c := other.class
 		switch {
 		case s.class != unknown:
@@ -123,14 +123,14 @@ func (b *binder) arithmeticSides(e *operation, l, r side) (side, side) {
 		case e.op == "%" && c.isFloat(), c == unknown:
 		case c.isNumber() && c != oid:
 			return b.resolve(s, c)
-		case c == interval && (e.op == "+" || e.op == "-"), (c.isMoment() || c == clock) && e.op == "-" && !left:
+		case c == interval && (e.op == "+" || e.op == "-"), (c.isMoment() || c == clock) && e.op == "-":
 			return b.resolve(s, c)
 		case (c == timestamp || c == timestamptz) && e.op == "+":
 			return b.resolve(s, interval)
 		}
 		panic(mismatch(e.at, "the type of %s beside %s is not clear", s.lit, e.op).hint("write INTERVAL '…', DATE '…' or a cast: '…'::type"))
 	}
-	return typed(l, r, true), typed(r, l, false)
+	return typed(l, r), typed(r, l)
 }
 
 // sign binds -x and +x.

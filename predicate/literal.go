@@ -143,6 +143,8 @@ func (b *binder) coerce(s side, c class) side {
 	}
 	switch {
 	case s.class == c || s.value == nil:
+	case s.class.isFloat():
+		s.value = &coltype.Value{Kind: plain[c].Kind, F: s.value.F}
 	case c == float4:
 		s.value = b.parse(float4, decimalText(*s.value), s.at)
 	case c == float8:

@@ -108,7 +108,9 @@ func (o *oracle) server(t testing.TB, text string) (ids string, refused string) 
 }
 
 // atRunTime tells whether the server's error is one that the values of a row raise.
-func atRunTime(why string) bool { return strings.HasPrefix(why, "ERROR 22") }
+func atRunTime(why string) bool {
+	return strings.HasPrefix(why, "ERROR 22") || strings.HasPrefix(why, "ERROR 0A000 cannot convert ")
+}
 
 // mayShorten tells whether a condition decides without evaluating all its parts: then the order of evaluation, which
 // PostgreSQL does not promise, decides whether a row raises an error.
@@ -259,7 +261,7 @@ func TestAgainstPostgreSQL(t *testing.T) {
 		t.Errorf("the predicates are not a fair mix: %d select rows, %d refused, %v", rows, refused, verdicts)
 	}
 	t.Logf("verdicts by membership alone: %v", o.byMember)
-	if o.byMember[predicate.None] < 100 || o.byMember[predicate.All] < 5 {
+	if o.byMember[predicate.None] < 40 || o.byMember[predicate.All] < 5 {
 		t.Errorf("membership decided too little: %v", o.byMember)
 	}
 }

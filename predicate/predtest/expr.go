@@ -38,7 +38,7 @@ func (g *Gen) expression() string {
 
 // of is an expression of about that type.
 func (g *Gen) of(base string, depth int) string {
-	if g.one(60) {
+	if g.one(60) && (base == "int" || base == "numeric" || base == "text" || base == "bool" || base == "interval") {
 		return "NULL"
 	}
 	if depth <= 0 {
