@@ -1,7 +1,7 @@
 # make demo   the whole story on this machine, in under a minute
 # make test   all tests, on real servers, with the race detector
 # make test-matrix   what talks to PostgreSQL, on every major version
-.PHONY: build demo test test-matrix lint interop bench bench-archive bench-query clean
+.PHONY: build demo test test-matrix lint interop bench bench-archive bench-restore bench-query clean
 
 GO ?= go
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
@@ -33,7 +33,7 @@ lint:
 
 interop: build
 	scripts/need postgresql python
-	FROSTLINE_REQUIRE_PG=1 FROSTLINE_PYTHON=$(CURDIR)/.cache/venv/bin/python $(GO) test -count=1 -v -run 'TestInterop|TestEvolution' ./internal/e2e ./parquetio
+	FROSTLINE_REQUIRE_PG=1 FROSTLINE_PYTHON=$(CURDIR)/.cache/venv/bin/python $(GO) test -count=1 -v -run 'TestInterop|TestEvolution' ./internal/e2e ./parquetio ./rest
 
 bench: build
 	scripts/need postgresql gcc
@@ -45,6 +45,11 @@ SCALE ?= 0.1667
 bench-archive: build
 	scripts/need postgresql gcc
 	@$(GO) run ./internal/bench -bin bin -archive -scale $(SCALE) $(BENCH)
+
+# make bench-restore SCALE=1 BENCH='-runs 1 -only copy,restore'
+bench-restore: build
+	scripts/need postgresql gcc
+	@$(GO) run ./internal/bench -bin bin -restore -scale $(SCALE) $(BENCH)
 
 # The rows stay in .cache for the next run; `make bench-query SCALE=1 BENCH='-only ours -match point_key'`
 bench-query: build

@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -64,21 +62,6 @@ func (c *counter) Write(p []byte) (int, error) {
 
 var lineitem0 = []string{"--table", "lineitem", "--partition-column", "l_orderkey", "--partition-value", "lineitem_0"}
 
-// side is one way to read the partition; it gives the seconds and, of a process, what else it took.
-type side struct {
-	name, what string
-	run        func(round int) (process, error)
-	runs       []process
-}
-
-// seconds is 0 where the side did not run.
-func (s *side) seconds() float64 {
-	if len(s.runs) == 0 {
-		return 0
-	}
-	return of(s.runs, func(p process) float64 { return p.seconds })
-}
-
 // archiveRounds lets COPY and the kinds of archiving take turns.
 func (b *bench) archiveRounds() error {
 	s3, stop, err := b.s3server()
@@ -109,20 +92,9 @@ func (b *bench) archiveRounds() error {
 			return b.archiveOnce(fmt.Sprintf("%s/round-%d", s3, round))
 		}},
 	}
-	chosen, err := b.choose(sides)
+	chosen, err := b.rounds(sides)
 	if err != nil {
 		return err
-	}
-	for round := range b.runs {
-		for _, s := range chosen {
-			note("round %d of %d, %s", round+1, b.runs, s.name)
-			runtime.GC()
-			p, err := s.run(round)
-			if err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
-			}
-			s.runs = append(s.runs, p)
-		}
 	}
 	peer := sides[0].seconds()
 	b.copySeconds = peer
@@ -138,35 +110,11 @@ func (b *bench) archiveRounds() error {
 		r.add("archive_verify", "  of archive: verify, behind the copy", copyBinary, "s", of(ours, func(p process) float64 { return p.step("verify") }), peer)
 		r.add("archive_cpu", "  of archive: CPU time", "", "s", of(ours, func(p process) float64 { return p.cpu }), 0)
 	}
-	for _, s := range chosen {
-		if s.runs[0].rss > 0 {
-			r.add(s.name+"_rss", "peak memory: "+s.what, "256 MiB", "bytes", of(s.runs, func(p process) float64 { return float64(p.rss) }), 256<<20)
-		}
-	}
+	r.addMemory(chosen)
 	if b.only != "" {
 		return nil
 	}
 	return b.archivedBytes(sides[3:6])
-}
-
-// choose is the sides that -only names, or all.
-func (b *bench) choose(sides []*side) ([]*side, error) {
-	if b.only == "" {
-		return sides, nil
-	}
-	var chosen []*side
-	for _, name := range strings.Split(b.only, ",") {
-		i := slices.IndexFunc(sides, func(s *side) bool { return s.name == name })
-		if i < 0 {
-			var names []string
-			for _, s := range sides {
-				names = append(names, s.name)
-			}
-			return nil, fmt.Errorf("-only: there is no side %q; there are %s", name, strings.Join(names, ", "))
-		}
-		chosen = append(chosen, sides[i])
-	}
-	return chosen, nil
 }
 
 // archivedBytes compares the files with DuckDB's of the same rows.

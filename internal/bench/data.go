@@ -1,29 +1,14 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
 
-// The 16 columns of TPC-H's lineitem and a key of its own. SQL runs with search_path = pg_catalog.
+	"frostline/internal/tpch"
+)
+
+// The columns of TPC-H's lineitem and a key of its own. SQL runs with search_path = pg_catalog.
 const createTable = `
-CREATE TABLE public.lineitem (
-	id              bigint NOT NULL,
-	l_orderkey      bigint NOT NULL,
-	l_partkey       integer NOT NULL,
-	l_suppkey       integer NOT NULL,
-	l_linenumber    integer NOT NULL,
-	l_quantity      numeric(15,2) NOT NULL,
-	l_extendedprice numeric(15,2) NOT NULL,
-	l_discount      numeric(15,2) NOT NULL,
-	l_tax           numeric(15,2) NOT NULL,
-	l_returnflag    char(1) NOT NULL,
-	l_linestatus    char(1) NOT NULL,
-	l_shipdate      date NOT NULL,
-	l_commitdate    date NOT NULL,
-	l_receiptdate   date NOT NULL,
-	l_shipinstruct  char(25) NOT NULL,
-	l_shipmode      char(10) NOT NULL,
-	l_comment       varchar(44) NOT NULL,
-	PRIMARY KEY (id, l_shipdate)
-) PARTITION BY RANGE (l_shipdate);
+CREATE TABLE public.lineitem (id bigint NOT NULL,` + tpch.Columns + `, PRIMARY KEY (id, l_shipdate)) PARTITION BY RANGE (l_shipdate);
 CREATE TABLE public.lineitem_2024_01 PARTITION OF public.lineitem FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
 CREATE TABLE public.lineitem_2024_02 PARTITION OF public.lineitem FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
 CREATE UNLOGGED TABLE public.loaded (LIKE public.lineitem);`

@@ -1,6 +1,7 @@
 // Command bench measures the commands against what a user has otherwise, in one run on one machine: archive against
 // COPY TO, restore against COPY FROM, queryd against DuckDB on the same files, and the files' size against DuckDB's.
-// With -archive it measures archive alone, in all its kinds, on the rows of TPC-H; with -query the twelve queries.
+// With -archive it measures archive alone, in all its kinds, on the rows of TPC-H; with -restore the ways back into
+// PostgreSQL; with -query the twelve queries.
 //
 // It prints a table and, as its last line, one JSON object of the same figures. Every figure is the median of several
 // runs; archive, restore and COPY take turns, DuckDB runs before queryd. No time makes it fail; an answer that differs
@@ -53,8 +54,9 @@ func main() {
 	rows := flag.Int64("rows", 1_000_000, "rows of the partition")
 	runs := flag.Int("runs", 5, "runs of each measurement")
 	archiving := flag.Bool("archive", false, "measure archive alone, on lineitem of TPC-H")
-	scale := flag.Float64("scale", 1.0/6, "scale factor of lineitem, with -archive; 1/6 is a million rows")
-	only := flag.String("only", "", "comma list of the sides to measure, with -archive: copy,archive,archive_s3; all, and the limited rate and wide values, without it; with -query the layouts: ours,duckdb")
+	restoring := flag.Bool("restore", false, "measure restore alone, on lineitem of TPC-H")
+	scale := flag.Float64("scale", 1.0/6, "scale factor of lineitem, with -archive, -restore and -query; 1/6 is a million rows")
+	only := flag.String("only", "", "comma list of the sides to measure, with -archive: copy,archive,archive_s3; all, and the limited rate and wide values, without it; with -restore: copy,restore; with -query the layouts: ours,duckdb")
 	querying := flag.Bool("query", false, "measure the twelve queries alone, on lineitem of TPC-H with two columns more")
 	data := flag.String("data", "", "folder that keeps the files of -query, which a later run takes; a temporary one without it")
 	match := flag.String("match", "", "comma list of the queries to measure, with -query: point_key,count_like; all without it")
@@ -69,6 +71,9 @@ func main() {
 		if *only == "" {
 			steps = append(steps, b.archiveRate, b.wideCells)
 		}
+	}
+	if *restoring {
+		steps = []func() error{b.start, b.fillTPCH, b.restoreRounds}
 	}
 	if *querying {
 		steps = []func() error{b.startTwelve, profiled(*profile, b.twelveQueries)}

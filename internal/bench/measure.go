@@ -20,6 +20,7 @@ type process struct {
 	seconds float64
 	cpu     float64 // seconds of user and system time
 	rss     int64   // peak resident bytes, 0 unknown
+	server  float64 // seconds of user and system time of the server's processes meanwhile, 0 unknown
 	result  struct {
 		Records int64           `json:"total_records"`
 		Files   int             `json:"total_files"`

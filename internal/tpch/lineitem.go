@@ -14,9 +14,8 @@ import (
 	"time"
 )
 
-// CreateLineitem has the columns of clause 1.4.1 with the types of PostgreSQL, for the name that goes into %s. What follows
-// the columns (constraints, partitioning) is the caller's.
-const CreateLineitem = `CREATE TABLE %s (
+// Columns are those of clause 1.4.1 with the types of PostgreSQL, for a column list of CREATE TABLE.
+const Columns = `
 	l_orderkey      bigint NOT NULL,
 	l_partkey       integer NOT NULL,
 	l_suppkey       integer NOT NULL,
@@ -32,8 +31,11 @@ const CreateLineitem = `CREATE TABLE %s (
 	l_receiptdate   date NOT NULL,
 	l_shipinstruct  char(25) NOT NULL,
 	l_shipmode      char(10) NOT NULL,
-	l_comment       varchar(44) NOT NULL
-)`
+	l_comment       varchar(44) NOT NULL`
+
+// CreateLineitem makes the table, for the name that goes into %s. What follows the columns (constraints, partitioning) is the
+// caller's.
+const CreateLineitem = "CREATE TABLE %s (" + Columns + ")"
 
 // Line is a row of lineitem. Dates are days since 1970-01-01.
 type Line struct {
