@@ -86,6 +86,37 @@ func TestGeometry(t *testing.T) {
 	}
 }
 
+// Geometry of an archive: EWKB in the Parquet files and in SQLite, and from there into a table again with the SRID that it had.
+func TestGeometryOfAnArchive(t *testing.T) {
+	l, pg := start(t)
+	if pg.One(t, "SELECT count(*) FROM pg_available_extensions WHERE name = 'postgis'") == "0" {
+		t.Skip("PostGIS is not installed: the test needs Debian's postgresql-15-postgis-3, or the like (scripts/need postgis)")
+	}
+	pg.Exec(t, `CREATE EXTENSION postgis; CREATE TABLE g (id int, month text, geom geometry, typed geometry(PointZ,31256), geog geography(Point,4326));
+		INSERT INTO g VALUES (1, 'm', 'SRID=3857;LINESTRING(0 0,1 2)', 'SRID=31256;POINT Z (1 2 3)', 'POINT(16.37 48.2)'), (2, 'm', 'POINT EMPTY', NULL, NULL), (3, 'm', 'SRID=4326;POINT(1 -0)', NULL, NULL), (4, 'm', NULL, NULL, NULL)`)
+	path := archived(t, pg, "file://"+t.TempDir(), "g", "month", "m")
+	want := []string{"1|3857|SRID=3857;LINESTRING(0 0,1 2)|31256|SRID=31256;POINT(1 2 3)|4326|SRID=4326;POINT(16.37 48.2)", "2|0|POINT EMPTY" + strings.Repeat("|"+pgtest.Null, 4),
+		"3|4326|SRID=4326;POINT(1 0)" + strings.Repeat("|"+pgtest.Null, 4), "4" + strings.Repeat("|"+pgtest.Null, 6)}
+	const show = "SELECT id, ST_SRID(geom), ST_AsEWKT(geom), ST_SRID(typed), ST_AsEWKT(typed), ST_SRID(geog::geometry), ST_AsEWKT(geog) FROM %s ORDER BY id"
+	sameRows(t, pg, fmt.Sprintf(show, "g"), want...)
+	mustLoad(t, l, Request{Source: path + "/data", Target: target("new"), Geometry: []string{"geom", "typed", "geog"}})
+	sameRows(t, pg, fmt.Sprintf(show, "new"), want...)
+	pg.Exec(t, "CREATE TABLE same (LIKE g)")
+	mustLoad(t, l, Request{Source: path + "/data", Target: target("same"), IgnoreExtra: true})
+	sameRows(t, pg, fmt.Sprintf(show, "same"), want...)
+	for _, table := range []string{"new", "same"} { // to the last bit: a text has one zero
+		sameRows(t, pg, "SELECT count(*) FROM g JOIN "+table+" x USING (id) WHERE (ST_AsEWKB(g.geom), ST_AsEWKB(g.typed)) IS NOT DISTINCT FROM (ST_AsEWKB(x.geom), ST_AsEWKB(x.typed))", "4")
+	}
+
+	out := t.TempDir()
+	mustLite(t, SQLiteRequest{Source: path, To: out + "/g.sqlite"})
+	var blobs []string
+	for _, r := range pg.Query(t, "SELECT 'x' || encode(ST_AsEWKB(geom), 'hex') FROM g ORDER BY id") {
+		blobs = append(blobs, r[0])
+	}
+	sameList(t, "EWKB", ask(t, out+"/g.sqlite", "SELECT geom FROM g ORDER BY id"), blobs...)
+}
+
 // GeoParquet says which columns are WKB and in which reference system.
 func TestGeoMetadata(t *testing.T) {
 	for _, c := range []struct {

@@ -97,6 +97,7 @@ type Result struct {
 
 	Seconds float64         `json:"seconds"`
 	Rate    float64         `json:"rows_per_second"`
+	Speed   float64         `json:"bytes_per_second"` // of the files
 	Steps   []progress.Step `json:"steps,omitempty"`
 }
 
@@ -157,7 +158,7 @@ func (l *Loader) run(ctx context.Context, req Request) (Result, error) {
 	r.Status, r.Loaded, r.Retries = "success", time.Now().UTC(), p.retries.Load()
 	r.Steps, r.Seconds = clock.Steps, clock.Seconds()
 	if r.Seconds > 0 {
-		r.Rate = float64(r.Records) / r.Seconds
+		r.Rate, r.Speed = float64(r.Records)/r.Seconds, float64(r.Bytes)/r.Seconds
 	}
 	return r, nil
 }

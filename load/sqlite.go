@@ -75,6 +75,7 @@ type SQLiteResult struct {
 
 	Seconds float64         `json:"seconds"`
 	Rate    float64         `json:"rows_per_second"`
+	Speed   float64         `json:"bytes_per_second"` // of the files that were written
 	Steps   []progress.Step `json:"steps,omitempty"`
 }
 
@@ -131,7 +132,7 @@ func (s *SQLite) Run(ctx context.Context, req SQLiteRequest) (SQLiteResult, erro
 	}
 	res.Steps, res.Seconds = clock.Steps, clock.Seconds()
 	if res.Action == "written" && res.Seconds > 0 {
-		res.Rate = float64(res.Records) / res.Seconds
+		res.Rate, res.Speed = float64(res.Records)/res.Seconds, float64(res.Bytes)/res.Seconds
 	}
 	return res, nil
 }

@@ -41,7 +41,7 @@ func TestLoadCommand(t *testing.T) {
 			t.Errorf("dry run: %s", stdout)
 		}
 		res := w.run("restore", "load", folder, "--target-table", "dst")
-		if res["status"] != "success" || res["created"] != true || res["total_records"] != 400.0 || res["method"] != "copy" || res["rows_per_second"].(float64) <= 0 || res["total_bytes"].(float64) <= 0 || res["retries"] != 0.0 {
+		if res["status"] != "success" || res["created"] != true || res["total_records"] != 400.0 || res["method"] != "copy" || res["rows_per_second"].(float64) <= 0 || res["bytes_per_second"].(float64) <= 0 || res["total_bytes"].(float64) <= 0 || res["retries"] != 0.0 {
 			t.Errorf("result %v", res)
 		}
 		if got := w.db.One(t, `SELECT count(*) || ' ' || sum(d.id) FROM dst d JOIN src s ON (s.id, s.month, s.note, s.amount, s.at) = (d.id, d.month, d.note, d.amount, d.at)`); got != "400 79800" {
