@@ -3,7 +3,6 @@ package predicate
 import (
 	"bytes"
 	"fmt"
-	"sort"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -175,29 +174,49 @@ func fillPrefix(v *view, want []byte, t []uint64) {
 // fillContains searches the rows' bytes as one text.
 func fillContains(v *view, want []byte, t []uint64) {
 	fillBits(t, false)
-	from, end := int(v.off[0]), int(v.off[v.rows])
-	row := 0
-	for from < end {
-		i := bytes.Index(v.data[from:end], want)
+	from, data := int(v.off[0]), v.data[:v.off[v.rows]]
+	next := func(from int) int {
+		if i := bytes.Index(data[from:], want); i >= 0 {
+			return from + i
+		}
+		return -1
+	}
+	if len(want) > 1 {
+		f := newFinder(want)
+		next = func(from int) int { return f.next(data, from) }
+	}
+	for row := 0; ; {
+		i := next(from)
 		if i < 0 {
 			return
 		}
-		i += from
-		// The row of byte i is near, mostly: look ahead by doubling.
-		step := 1
-		for row+step < v.rows && int(v.off[row+step]) <= i {
-			row += step
-			step *= 2
-		}
-		row += sort.Search(min(step, v.rows-row), func(k int) bool { return int(v.off[row+k+1]) > i })
-		if i+len(want) <= int(v.off[row+1]) {
+		row += rowOf(v.off[row:], int32(i))
+		if end := int(v.off[row+1]); i+len(want) <= end {
 			t[row/64] |= 1 << (row % 64)
-			from = int(v.off[row+1])
+			from = end
 			row++
 		} else {
 			from = i + 1
 		}
 	}
+}
+
+// rowOf is the row that byte i, not behind the last, lies in: near to the first, mostly.
+func rowOf(off []int32, i int32) int {
+	lo, hi := 0, 1 // off[lo] ≤ i
+	for hi < len(off) && off[hi] <= i {
+		lo = hi
+		hi *= 2
+	}
+	hi = min(hi, len(off)-1)
+	for lo+1 < hi {
+		if mid := (lo + hi) / 2; off[mid] <= i {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return lo
 }
 
 // enumMatch tests labels.

@@ -169,14 +169,7 @@ func fillInts[T ~int32 | ~int64](m *intMatch, list []T, t []uint64) {
 			return ok
 		})
 	default:
-		lo, width := m.lo, uint64(m.hi)-uint64(m.lo)
-		for w := range t {
-			var word uint64
-			for i, x := range list[w*64 : min(w*64+64, len(list))] {
-				word |= bit(uint64(int64(x))-uint64(lo) <= width) << (i & 63)
-			}
-			t[w] = word
-		}
+		fillRange(list, m.lo, m.hi, t)
 	}
 }
 

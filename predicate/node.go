@@ -25,7 +25,10 @@ const (
 	isTrue
 )
 
-type andNode struct{ list []node }
+type andNode struct {
+	list []node
+	top  bool // all of the WHERE: NULL is as good as FALSE
+}
 
 type orNode struct{ list []node }
 
@@ -89,10 +92,11 @@ func cheapFirst(list []node) []node {
 }
 
 func allOf(list []node) node {
+	list = merged(list)
 	if len(list) == 1 {
 		return list[0]
 	}
-	return &andNode{cheapFirst(list)}
+	return &andNode{list: cheapFirst(list)}
 }
 
 func anyOf(list []node) node {
