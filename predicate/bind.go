@@ -485,8 +485,7 @@ func (b *binder) in(e *in) node {
 			lits[i] = b.coerce(s, target)
 		}
 	}
-	typed := func(s side) bool { return s.lit == nil } // by a cast or an operator
-	if x.expr != nil || slices.ContainsFunc(lits, typed) || x.class == arrayType || x.class == interval || x.class == jsonType || x.class == jsonbType {
+	if x.expr != nil || x.class == arrayType || x.class == interval || x.class == jsonType || x.class == jsonbType {
 		for _, s := range lits {
 			out = append(out, b.compare("=", x, s, e.at))
 		}
@@ -592,7 +591,11 @@ func (b *binder) likeNode(e *like, x, p side, escape string) node {
 		}
 		return &exprLike{x: b.scalar(x), p: b.scalar(p), get: get, escape: escape, fold: e.fold, raw: raw, e: e, at: e.at}
 	}
-	pat, err := newPattern(p.value.S, escape, e.fold, raw)
+	text := p.value.S
+	if p.class == bpchar {
+		text = trimSpaces(text)
+	}
+	pat, err := newPattern(text, escape, e.fold, raw)
 	if err != nil {
 		panic(mismatch(p.at, "%s %s: %v", map[bool]string{false: "LIKE", true: "ILIKE"}[e.fold], e.pattern, err))
 	}

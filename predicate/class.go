@@ -181,6 +181,8 @@ func casts(from, to class) bool {
 		return from.isInt()
 	case from == oid:
 		return to == bigint
+	case from.isText() && to.isText():
+		return from != name || to != bpchar
 	}
 	f, t := rank[from], rank[to]
 	return f > 0 && t > 0 && f/10 == t/10 && f < t

@@ -143,6 +143,12 @@ func (b *binder) coerce(s side, c class) side {
 	}
 	switch {
 	case s.class == c || s.value == nil:
+	case s.class.isText() && c.isText():
+		t := s.value.S
+		if s.class == bpchar {
+			t = trimSpaces(t)
+		}
+		s.value = &coltype.Value{Kind: coltype.String, S: cutText(t, c, 0)}
 	case s.class.isFloat():
 		s.value = &coltype.Value{Kind: plain[c].Kind, F: s.value.F}
 	case c == float4:
