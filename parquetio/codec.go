@@ -70,6 +70,10 @@ func decompress(dst, src []byte, codec int32, size int) ([]byte, error) {
 		n, err = gunzip(dst, src)
 	case codecLZ4Raw:
 		n, err = lz4.UncompressBlock(src, dst)
+	case codecBrotli:
+		n, err = unbrotli(dst, src)
+	case codecLZ4:
+		n, err = unlz4(dst, src)
 	default:
 		return nil, corruptf("codec %d is not supported", codec)
 	}

@@ -39,6 +39,8 @@ const (
 	codecNone   = 0
 	codecSnappy = 1
 	codecGzip   = 2
+	codecBrotli = 4 // read only
+	codecLZ4    = 5 // read only
 	codecZstd   = 6
 	codecLZ4Raw = 7
 )
@@ -128,6 +130,7 @@ type columnChunk struct {
 	offsetIndexLength, columnIndexLength int32
 	bloomOffset                          int64
 	bloomLength                          int32 // 0: none, header included
+	padded                               bool  // compressed may be too large: see oldwriters.go
 }
 
 type rowGroup struct {

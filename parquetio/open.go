@@ -98,6 +98,7 @@ func (f *File) readFooter(ctx context.Context) error {
 // check refuses offsets outside the file and counts that contradict each other.
 func (f *File) check() error {
 	rows := int64(0)
+	old := shortChunks(f.meta.createdBy)
 	for g := range f.meta.groups {
 		rg := &f.meta.groups[g]
 		if rg.rows < 0 || rg.rows > math.MaxInt32 || rg.rows > f.meta.rows-rows {
@@ -111,6 +112,9 @@ func (f *File) check() error {
 			c := &rg.columns[i]
 			if !c.hasMeta || c.filePath != "" {
 				return corruptf("column %d of row group %d is in another file", i, g)
+			}
+			if old {
+				c.pad(f.size)
 			}
 			off, n := c.extent()
 			if off < 4 || n < 0 || n > f.size || off > f.size-n || c.values < 0 {

@@ -23,11 +23,6 @@ import (
 var refused = map[string]string{
 	"datapage_v1-corrupt-checksum.parquet":           "checksum",
 	"rle-dict-uncompressed-corrupt-checksum.parquet": "checksum",
-	"hadoop_lz4_compressed.parquet":                  "codec 5",
-	"hadoop_lz4_compressed_larger.parquet":           "codec 5",
-	"non_hadoop_lz4_compressed.parquet":              "codec 5",
-	"large_string_map.brotli.parquet":                "codec 4",
-	"nation.dict-malformed.parquet":                  "",
 }
 
 // TestParquetTesting reads the flat columns of apache/parquet-testing as arrow-go does.

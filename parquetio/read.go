@@ -85,6 +85,7 @@ type chunkPlan struct {
 	dict   bool
 	ranges []objstore.Range
 	bufs   [][]byte
+	padded bool // bytes follow the last page
 	attach func(*chunkPlan) error
 }
 
@@ -199,7 +200,7 @@ func (p *readPlan) decoder(l fileLeaf) decoder {
 func (p *readPlan) addChunk(l fileLeaf, index []chunkPages, ranges []RowRange, attach func(*chunkPlan) error) {
 	g := &p.f.meta.groups[p.rg]
 	chunk := &g.columns[l.ordinal]
-	cp := chunkPlan{leaf: l, attach: attach}
+	cp := chunkPlan{leaf: l, attach: attach, padded: chunk.padded}
 	off, n := chunk.extent()
 	if index == nil || index[l.ordinal].locs == nil {
 		cp.ranges = []objstore.Range{{Off: off, Len: n}}
@@ -288,7 +289,7 @@ func (cp *chunkPlan) loadPages(d *decoder, rows int64) ([]pageBuf, error) {
 func (cp *chunkPlan) walk(d *decoder, rows int64) ([]pageBuf, error) {
 	var pages []pageBuf
 	seen := int64(0)
-	for b := cp.bufs[0]; len(b) > 0; {
+	for b := cp.bufs[0]; len(b) > 0 && !(cp.padded && seen == rows); {
 		h, body, rest, err := d.header(b)
 		if err != nil {
 			return nil, err
