@@ -1,0 +1,39 @@
+package rest_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"frostline/query"
+	"frostline/query/querytest"
+	"frostline/rest"
+)
+
+// TestInteropSchemathesis sends what the document allows and what it does not to a running server, and checks every answer
+// against the document: status, content type, schema, refusal of what is wrong.
+func TestInteropSchemathesis(t *testing.T) {
+	python := os.Getenv("FROSTLINE_PYTHON")
+	if python == "" {
+		t.Skip("FROSTLINE_PYTHON is not set: `make interop` makes a Python with schemathesis and sets it")
+	}
+	w := querytest.Events(t)
+	a := serve(t, w, query.Options{}, rest.Options{Parquet: parquetFile, Long: rest.LongOptions{Folder: folder{w.Store}, Queued: 1000}})
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	examples := os.Getenv("FROSTLINE_EXAMPLES") // of each operation
+	if examples == "" {
+		examples = "25"
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(python), "schemathesis"), "--config-file", "testdata/schemathesis.toml",
+		"run", a.URL+"/openapi.json", "--seed", "20240131", "--max-examples", examples, "--workers", "1", "--no-color", "--request-timeout", "20", "--generation-database", "none")
+	cmd.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS=schemathesis_hooks", "PYTHONPATH=testdata", "PYTHONDONTWRITEBYTECODE=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
+}
