@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime/debug"
 
 	"github.com/alecthomas/kong"
 
@@ -28,11 +27,11 @@ type flags struct {
 	GC       gcCmd            `cmd:"" name:"gc" help:"List, or with --delete remove, what killed runs have left in the warehouse."`
 	Estimate estimateCmd      `cmd:"" help:"Estimate bytes and monthly cost before and after archiving."`
 	Version  kong.VersionFlag `help:"Print the version."`
-	Memory   int              `help:"MiB of memory to stay within: the collector works harder near it. Values of tens of MB need more than it." default:"256" placeholder:"MIB"`
 
 	cli.Server    `embed:"" group:"PostgreSQL"`
 	cli.Warehouse `embed:"" group:"Warehouse"`
 	cli.Log       `embed:"" group:"Output"`
+	cli.Memory    `embed:""`
 }
 
 // command is what every field of flags can do. Its result is printed as JSON on stdout.
@@ -50,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	var result any
 	if err == nil {
-		f.limitMemory()
+		f.Limit()
 		result, err = k.Selected().Target.Addr().Interface().(command).run(ctx, &f, stderr)
 	}
 	if err == nil {
@@ -67,13 +66,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return cli.Fail(stderr, err, exitCode(err))
 	}
 	return cli.OK
-}
-
-// limitMemory keeps a quarter for what the runtime does not count. GOMEMLIMIT wins.
-func (f *flags) limitMemory() {
-	if f.Memory > 0 && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(f.Memory) << 20 / 4 * 3)
-	}
 }
 
 // warehouse opens the warehouse alone.

@@ -33,6 +33,8 @@ type restoreCmd struct {
 	OnConflict       string   `help:"With --to migrate: what becomes of rows whose primary key the live table has: error, skip (the live row stays) or overwrite." enum:"error,skip,overwrite" default:"error"`
 	ReplaceExisting  bool     `help:"With --attach: detach and rename what is in the way, to <name>_old_<time>. It is never dropped."`
 	DryRun           bool     `help:"Show the plan and its SQL; change nothing."`
+
+	cli.Memory `embed:""`
 }
 
 func (c *restoreCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, error) {
@@ -44,6 +46,7 @@ func (c *restoreCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, 
 		return nil, err
 	}
 	defer close()
+	c.Limit()
 	r.Workers, r.BatchRows = c.Workers, c.BatchSize
 	if cores := shareCores(r.DB); r.Workers == 0 {
 		r.Workers = cores
