@@ -253,7 +253,7 @@ func (s *sender) rows(ctx context.Context, b *batch, from, to int) error {
 	case !postgres.Rejected(err):
 		return err
 	case to-from == 1:
-		return s.reject(reject{File: s.f.name, Row: b.rows[from], Reason: reason(err), State: postgres.SQLState(err), Data: s.p.data(b.lines(from, to))})
+		return s.reject(reject{File: s.f.name, Row: b.rows[from], Reason: reason("load "+s.f.name, err), State: postgres.SQLState(err), Data: s.p.data(b.lines(from, to))})
 	}
 	mid := from + (to-from)/2
 	if err := s.rows(ctx, b, from, mid); err != nil {

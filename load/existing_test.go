@@ -67,6 +67,9 @@ func TestRejectedByTheTable(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("dead letters\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	if got := deadLetters(t, dead)[0].Reason; got != `duplicate key value violates unique constraint "t_pkey"; Key (id)=(3) already exists (SQLSTATE 23505)` {
+		t.Errorf("reason %q", got)
+	}
 	sameRows(t, pg, "SELECT count(*), sum(id), min(name) FROM t", "37|2201|n1")
 	nothingLeft(t, pg)
 }

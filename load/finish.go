@@ -289,7 +289,7 @@ func (m *merger) reject(ctx context.Context, where string, s span, cause error) 
 			line = appendField(line, []byte(*rows[0][2*i]))
 		}
 	}
-	r := reject{File: m.p.src.files[s.file].name, Row: s.from, Reason: reason(cause), State: postgres.SQLState(cause), Data: m.p.data(line)}
+	r := reject{File: m.p.src.files[s.file].name, Row: s.from, Reason: reason("finish", cause), State: postgres.SQLState(cause), Data: m.p.data(line)}
 	if err := m.p.take(r); err != nil {
 		return err
 	}

@@ -68,9 +68,9 @@ func (s *sender) reject(r reject) error {
 	return nil
 }
 
-// reason is what the server said, without the operation.
-func reason(err error) string {
-	text := err.Error()
+// reason is what the server said, without the operation op.
+func reason(op string, err error) string {
+	text := strings.TrimPrefix(err.Error(), op+": ")
 	for _, kind := range []error{postgres.ErrBadValue, postgres.ErrForeignKey} {
 		if _, after, ok := strings.Cut(text, ": "+kind.Error()+": "); ok {
 			return after

@@ -137,7 +137,7 @@ func TestRunbooks(t *testing.T) {
 	w := newWorld(t, "file://"+filepath.Join(dir, "warehouse"))
 	env := append(w.env, "PATH="+bin+":"+os.Getenv("PATH"), "PGOPTIONS=-c timezone=UTC", "LC_ALL=C.UTF-8")
 	var ran int
-	for _, page := range []string{"archive.md", "restore.md", "sql.md"} {
+	for _, page := range []string{"archive.md", "restore.md", "sql.md", "sqlite.md", "load.md"} {
 		path := filepath.Join("..", "..", "docs", "operations", page)
 		blocks := fenced(t, path)
 		for i, b := range blocks {
