@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,17 +106,6 @@ func (o *oracle) server(t testing.TB, text string) (ids string, refused string) 
 	return got, ""
 }
 
-// atRunTime tells whether the server's error is one that the values of a row raise.
-func atRunTime(why string) bool {
-	return strings.HasPrefix(why, "ERROR 22") || strings.HasPrefix(why, "ERROR 0A000 cannot convert ")
-}
-
-// mayShorten tells whether a condition decides without evaluating all its parts: then the order of evaluation, which
-// PostgreSQL does not promise, decides whether a row raises an error.
-func mayShorten(text string) bool {
-	return regexp.MustCompile(`(?i)\b(and|or|in|between|any|all)\b`).MatchString(text)
-}
-
 // codes are those of a filter that cannot be bound.
 var codes = map[string]bool{predicate.CodeTypeMismatch: true, predicate.CodeDivisionZero: true, predicate.CodeOutOfRange: true, predicate.CodeInvalidValue: true}
 
@@ -196,7 +184,7 @@ func seed(t *testing.T) *rand.Rand {
 func TestAgainstPostgreSQL(t *testing.T) {
 	r := seed(t)
 	o := newOracle(t, r, 900)
-	gen := predtest.New(r, o.schema.Columns)
+	gen := predtest.NewComputing(r, o.schema.Columns)
 	refused, raising, alone, rows, wrong := 0, 0, 0, 0, 0
 	verdicts := map[predicate.Verdict]int{}
 	const n = 2000
@@ -204,8 +192,8 @@ func TestAgainstPostgreSQL(t *testing.T) {
 		text := gen.Predicate()
 		want, why := o.server(t, text)
 		p, err := o.bind(text)
-		if atRunTime(why) && err == nil {
-			if _, raised := o.run(t, p); raised == nil && !mayShorten(text) {
+		if predtest.AtRunTime(why) && err == nil {
+			if _, raised := o.run(t, p); raised == nil && !predtest.MayShorten(text) {
 				t.Errorf("%s\n  server: %s\n  here: no error", text, why)
 			}
 			raising++
@@ -227,7 +215,7 @@ func TestAgainstPostgreSQL(t *testing.T) {
 			continue
 		}
 		got, raised := o.run(t, p)
-		if raised != nil && mayShorten(text) {
+		if raised != nil && predtest.MayShorten(text) {
 			alone++
 			t.Logf("raised here alone: %s\n  %v", text, raised)
 			continue

@@ -14,7 +14,7 @@ import (
 type Gen struct {
 	r        *rand.Rand
 	cols     []column
-	computed bool // the columns are those of Cols, which expressions name
+	computed bool
 }
 
 type column struct {
@@ -22,13 +22,20 @@ type column struct {
 	labels     []string
 }
 
-// New takes the columns that predicates may name. Two with the same seed give the same predicates.
+// New takes the columns that predicates may name, each beside literals only. Two with the same seed give the same predicates.
 func New(r *rand.Rand, cols []coltype.Column) *Gen {
 	g := &Gen{r: r}
 	for _, c := range cols {
 		g.cols = append(g.cols, column{c.Name, baseOf(c.Type), c.Type.Labels})
 	}
-	g.computed = len(cols) == len(Cols)
+
+	return g
+}
+
+// NewComputing is New for the columns of Cols, which it also puts into expressions: their values may raise errors.
+func NewComputing(r *rand.Rand, cols []coltype.Column) *Gen {
+	g := New(r, cols)
+	g.computed = true
 	return g
 }
 
