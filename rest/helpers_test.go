@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"net/http/httptest"
 	"strings"
 
 	"frostline/coltype"
@@ -61,3 +62,6 @@ func (w parquetWriter) Close() error {
 	_, err := w.Writer.Close()
 	return err
 }
+
+// newClient stands for a server at url that the test has started by itself.
+func newClient(url string) *httptest.Server { return &httptest.Server{URL: url} }
