@@ -1,7 +1,8 @@
 # make demo   the whole story on this machine, in under a minute
 # make test   all tests, on real servers, with the race detector
+# make nightly   random queries against PostgreSQL, more of them; `make nightly QUERIES=20000 SEED=1`
 # make test-matrix   what talks to PostgreSQL, on every major version
-.PHONY: build demo test test-matrix lint interop bench bench-archive bench-restore bench-query clean
+.PHONY: build demo test nightly test-matrix lint interop bench bench-archive bench-restore bench-query clean
 
 GO ?= go
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
@@ -17,6 +18,14 @@ demo: build
 test:
 	scripts/need postgresql postgis extras gcc
 	FROSTLINE_REQUIRE_PG=1 CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+QUERIES ?= 20000
+SEED ?=
+
+nightly:
+	scripts/need postgresql
+	FROSTLINE_REQUIRE_PG=1 FROSTLINE_QUERIES=$(QUERIES) FROSTLINE_SEED=$(SEED) $(GO) test -count=1 -v -timeout 120m \
+		-run '^(TestDifferential|TestAgainstPostgreSQL|TestAlgebra)$$' ./rest ./predicate ./query
 
 MAJORS ?= 13 14 15 16 17 18
 

@@ -172,10 +172,10 @@ func (o *oracle) run(t testing.TB, p *predicate.Predicate) (string, *predicate.E
 
 func seed(t *testing.T) *rand.Rand {
 	n := rand.Uint64()
-	if s := os.Getenv("PREDICATE_SEED"); s != "" {
+	if s := os.Getenv("FROSTLINE_SEED"); s != "" {
 		n, _ = strconv.ParseUint(s, 10, 64)
 	}
-	t.Logf("PREDICATE_SEED=%d", n)
+	t.Logf("FROSTLINE_SEED=%d", n)
 	return rand.New(rand.NewPCG(n, n))
 }
 
@@ -187,7 +187,13 @@ func TestAgainstPostgreSQL(t *testing.T) {
 	gen := predtest.NewComputing(r, o.schema.Columns)
 	refused, raising, alone, rows, wrong := 0, 0, 0, 0, 0
 	verdicts := map[predicate.Verdict]int{}
-	const n = 2000
+	n := 2000
+	if s := os.Getenv("FROSTLINE_QUERIES"); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for range n {
 		text := gen.Predicate()
 		want, why := o.server(t, text)
@@ -245,11 +251,11 @@ func TestAgainstPostgreSQL(t *testing.T) {
 	if alone > n/100 {
 		t.Errorf("%d raise an error here alone", alone)
 	}
-	if rows < n/3 || refused == 0 || refused > n/5 || verdicts[predicate.None] < 200 || verdicts[predicate.All] < 50 {
+	if rows < n/3 || refused == 0 || refused > n/5 || verdicts[predicate.None] < n/10 || verdicts[predicate.All] < n/40 {
 		t.Errorf("the predicates are not a fair mix: %d select rows, %d refused, %v", rows, refused, verdicts)
 	}
 	t.Logf("verdicts by membership alone: %v", o.byMember)
-	if o.byMember[predicate.None] < 40 || o.byMember[predicate.All] < 5 {
+	if o.byMember[predicate.None] < n/50 || o.byMember[predicate.All] < n/400 {
 		t.Errorf("membership decided too little: %v", o.byMember)
 	}
 }
