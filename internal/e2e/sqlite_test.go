@@ -163,3 +163,26 @@ func TestSQLiteDiskFull(t *testing.T) {
 		t.Errorf("after that: %v", res)
 	}
 }
+
+// The memory of restore sqlite and restore load does not grow with the rows. Half a minute: with FROSTLINE_LONG only.
+func TestLoadMemoryFlat(t *testing.T) {
+	if os.Getenv("FROSTLINE_LONG") == "" {
+		t.Skip("FROSTLINE_LONG is not set")
+	}
+	w := newWorld(t, "file://"+filepath.Join(t.TempDir(), "warehouse"))
+	w.db.Exec(t, `CREATE TABLE flat (id bigint PRIMARY KEY, part int NOT NULL, at timestamptz, amount numeric(12,2), state text, note text);
+		INSERT INTO flat SELECT i, CASE WHEN i <= 400000 THEN 1 ELSE 2 END, '2024-01-01'::timestamptz + i * interval '1 second', i / 7.0,
+			(ARRAY['new','paid','sent'])[1 + i % 3], 'note ' || hashint8(i) FROM generate_series(1, 2400000) i`)
+	var lite, load [2]int64
+	for i := range 2 {
+		path := w.run("archive", "--table", "flat", "--partition-column", "part", "--partition-value", fmt.Sprint(i+1), "-q")["location"].(string)
+		lite[i] = w.peak("restore", "sqlite", "-q", "--source-path", path, "--to", t.TempDir())
+		load[i] = w.peak("restore", "load", "-q", path+"/data", "--target-table", fmt.Sprintf("copy_%d", i+1))
+	}
+	t.Logf("peak memory of sqlite %d and %d MiB, of load %d and %d MiB", lite[0]/mib, lite[1]/mib, load[0]/mib, load[1]/mib)
+	for name, peak := range map[string][2]int64{"sqlite": lite, "load": load} {
+		if peak[1] > 320*mib || peak[1] > peak[0]*2 {
+			t.Errorf("%s: 400 000 rows took %d MiB, 2 000 000 rows %d", name, peak[0]/mib, peak[1]/mib)
+		}
+	}
+}
