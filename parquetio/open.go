@@ -116,6 +116,9 @@ func (f *File) check() error {
 			if old {
 				c.pad(f.size)
 			}
+			if c.values == 0 && c.compressed == 0 { // pyarrow writes no page then, and an offset of 0
+				c.dataOffset, c.dictOffset = 4, 0
+			}
 			off, n := c.extent()
 			if off < 4 || n < 0 || n > f.size || off > f.size-n || c.values < 0 {
 				return corruptf("column %d of row group %d lies outside the file", i, g)

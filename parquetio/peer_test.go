@@ -144,6 +144,10 @@ func comparePeer(t *testing.T, name string, f *File, tbl arrow.Table) int {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if ts, ok := want.DataType().(*arrow.TimestampType); ok && ts.TimeZone != "" { // the zone is only a name
+			d := want.Data().(*array.Data)
+			want = array.MakeFromData(array.NewData(c.Type.Arrow(), d.Len(), d.Buffers(), nil, d.NullN(), d.Offset()))
+		}
 		at := 0
 		for rg := range f.RowGroups() {
 			n := f.RowGroupRows(rg)

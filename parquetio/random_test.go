@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -35,11 +36,15 @@ func TestRandomFiles(t *testing.T) {
 				t.Errorf("ours of %q: %v", column, err)
 			}
 			for column, err := range theirs {
-				t.Errorf("arrow-go's of %q: %v", column, err)
+				if !strings.Contains(err.Error(), emptyBrotli) {
+					t.Errorf("arrow-go's of %q: %v", column, err)
+				}
 			}
 			f := open(t, b)
 			if tbl := readPeer(t, b); tbl == nil {
-				t.Error("arrow-go does not read it")
+				if len(theirs) == 0 {
+					t.Error("arrow-go does not read it")
+				}
 			} else {
 				comparePeer(t, "random", f, tbl)
 			}
@@ -56,6 +61,9 @@ func TestRandomFiles(t *testing.T) {
 		t.Errorf("only %d chunks were compared", equal)
 	}
 }
+
+// emptyBrotli is what arrow-go says of its own V2 pages without a value that are compressed by Brotli.
+const emptyBrotli = "brotli: decoded data exceeds destination size 0"
 
 // randomType is a type that Parquet can hold, nested at most depth times.
 func randomType(rng *rand.Rand, depth int) arrow.DataType {
