@@ -14,29 +14,17 @@ import (
 	"frostline/postgres"
 )
 
-// unitGroups is how many row groups one COPY loads: about half a million rows, so that a killed load loses little and
-// several workers share one file.
-const unitGroups = 4
-
-// unit is what one transaction loads and checkpoints.
-type unit struct {
-	file     *parquetio.File
-	path     string
-	from, to int // row groups
-}
-
-func (u unit) name() string { return fmt.Sprintf("%s#%d-%d", u.path, u.from, u.to) }
-
 // load copies the archived files into the staging table, several units at once, skipping those that are checkpointed.
 func (r *Restorer) load(ctx context.Context, p *plan) error {
 	if p.full {
 		return nil
 	}
-	done, err := r.loaded(ctx, p)
+	done, units, err := r.loaded(ctx, p)
 	if err != nil {
 		return err
 	}
-	p.resumed = len(done)
+	p.resumed = units
+	size := unitSize(p.digest.Rows, r.Workers)
 	r.Progress.Begin("load", p.digest.Rows)
 	defer r.Progress.End()
 	g, ctx := errgroup.WithContext(ctx)
@@ -47,12 +35,13 @@ func (r *Restorer) load(ctx context.Context, p *plan) error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("load %s: %s: %w", p.label(), rf.Path, err), g.Wait())
 		}
-		for from := 0; from < f.RowGroups(); from += unitGroups {
-			u := unit{f, rf.Path, from, min(from+unitGroups, f.RowGroups())}
-			if done[u.name()] {
-				continue
-			}
+		for _, u := range done.units(f, rf.Path, f.RowGroups(), size) {
 			g.Go(func() error {
+				leave, err := r.enter(ctx)
+				if err != nil {
+					return err
+				}
+				defer leave()
 				if err := r.loadUnit(ctx, p, u); err != nil {
 					if errors.Is(err, parquetio.ErrCorrupt) || errors.Is(err, objstore.ErrCorrupt) || errors.Is(err, objstore.ErrNotExist) {
 						return fmt.Errorf("load %s: %s: %w; the archive is damaged, bring the file back from a copy or an older version of the object", p.label(), u.name(), err)
@@ -64,18 +53,6 @@ func (r *Restorer) load(ctx context.Context, p *plan) error {
 		}
 	}
 	return g.Wait()
-}
-
-func (r *Restorer) loaded(ctx context.Context, p *plan) (map[string]bool, error) {
-	rows, err := r.DB.QueryText(ctx, "read checkpoints", "SELECT unit FROM "+p.checkpoints().String())
-	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", p.label(), err)
-	}
-	done := map[string]bool{}
-	for _, row := range rows {
-		done[*row[0]] = true
-	}
-	return done, nil
 }
 
 // loadUnit decodes and encodes on one goroutine while the connection sends on another.

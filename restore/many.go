@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"frostline/iceberg"
 	"frostline/objstore"
 )
@@ -17,6 +19,7 @@ type ManyRequest struct {
 	Request
 	From, To   string   // both ends belong to the range; "" is open
 	Partitions []string // values, or column=value
+	Jobs       int      // partitions at once, default 1, at most MaxJobs
 }
 
 // Batch is what became of several partitions. Status is "success" when nothing failed, "failed" when nothing but failures came
@@ -44,25 +47,46 @@ func (b Batch) Failures() []error {
 	return errs
 }
 
-// Many restores partitions one after the other, oldest value first, each proven on its own: one that fails does not stop the
-// others. err is of the request as a whole; then nothing was restored.
+// Many restores partitions, oldest value first, each proven on its own: one that fails does not stop the others. Jobs of them are at
+// work at once, in the order of their values, and share the workers. err is of the request as a whole; then nothing was restored.
 func (r *Restorer) Many(ctx context.Context, m ManyRequest) (Batch, error) {
-	tableKey, reqs, err := r.selectMany(ctx, m)
+	tableKey, reqs, rows, err := r.selectMany(ctx, m)
 	if err != nil {
 		return Batch{}, fmt.Errorf("restore %s: %w; nothing was restored", m.SourcePath, err)
 	}
 	b := Batch{Status: "success", Source: objstore.Location(r.Store, tableKey), Results: []Result{}, Failed: []Failure{}}
-	for _, req := range reqs {
-		res, err := r.Run(ctx, req)
-		if err != nil {
-			b.Failed = append(b.Failed, Failure{req.partition, err.Error(), err})
-			if r.Log.Error("failed", "partition", req.partition, "error", err); ctx.Err() != nil {
-				break
+	outcomes := make([]outcome, len(reqs))
+	one := r
+	if m.Jobs > 1 {
+		r.Progress.Begin("restore", 2*rows) // loaded, and read again for the proof
+		defer r.Progress.End()
+		one = r.shared()
+	}
+	var g errgroup.Group
+	g.SetLimit(max(m.Jobs, 1))
+	for i, req := range reqs {
+		g.Go(func() error {
+			if i > 0 && ctx.Err() != nil {
+				return nil
 			}
-			continue
+			o := &outcomes[i]
+			o.done = true
+			if o.res, o.err = one.Run(ctx, req); o.err != nil {
+				r.Log.Error("failed", "partition", req.partition, "error", o.err)
+			} else {
+				r.Log.Info("done", "partition", req.partition, "action", o.res.Action, "rows", o.res.Records, "target", o.res.Target)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // no error goes that way
+	for i, o := range outcomes {
+		switch {
+		case o.done && o.err != nil:
+			b.Failed = append(b.Failed, Failure{reqs[i].partition, o.err.Error(), o.err})
+		case o.done:
+			b.Results = append(b.Results, o.res)
 		}
-		b.Results = append(b.Results, res)
-		r.Log.Info("done", "partition", req.partition, "action", res.Action, "rows", res.Records, "target", res.Target)
 	}
 	switch {
 	case len(b.Failed) > 0 && len(b.Results) == 0:
@@ -73,29 +97,39 @@ func (r *Restorer) Many(ctx context.Context, m ManyRequest) (Batch, error) {
 	return b, nil
 }
 
-// selectMany are the runs of a request, in the order of their values.
-func (r *Restorer) selectMany(ctx context.Context, m ManyRequest) (tableKey string, reqs []Request, err error) {
+// outcome is what became of one partition; done is false where it was not begun.
+type outcome struct {
+	done bool
+	res  Result
+	err  error
+}
+
+// selectMany are the runs of a request, in the order of their values, and the rows of all.
+func (r *Restorer) selectMany(ctx context.Context, m ManyRequest) (tableKey string, reqs []Request, rows int64, err error) {
 	r.defaults()
+	if m.Jobs < 0 || m.Jobs > MaxJobs {
+		return "", nil, 0, fmt.Errorf("%w: %d jobs: 1 to %d can run at once", ErrBadInput, m.Jobs, MaxJobs)
+	}
 	if len(m.Partitions) > 0 && m.From+m.To != "" {
-		return "", nil, fmt.Errorf("%w: a range and a list of partitions are both given", ErrBadInput)
+		return "", nil, 0, fmt.Errorf("%w: a range and a list of partitions are both given", ErrBadInput)
 	}
 	if m.NoCreate {
-		return "", nil, fmt.Errorf("%w: --no-create is for one partition and its table", ErrBadInput)
+		return "", nil, 0, fmt.Errorf("%w: --no-create is for one partition and its table", ErrBadInput)
 	}
 	tableKey, name, err := r.Catalog.SplitPath(ctx, m.SourcePath)
 	if err != nil {
-		return "", nil, err
+		return "", nil, 0, err
 	}
 	if name != "" {
-		return "", nil, fmt.Errorf("%w: the path names one partition, a range or list of them needs the table's: %s", ErrBadInput, objstore.Location(r.Store, tableKey))
+		return "", nil, 0, fmt.Errorf("%w: the path names one partition, a range or list of them needs the table's: %s", ErrBadInput, objstore.Location(r.Store, tableKey))
 	}
 	t, err := r.Catalog.Load(ctx, tableKey)
 	if err != nil {
-		return "", nil, err
+		return "", nil, 0, err
 	}
 	picked, err := pick(t, m)
 	if err != nil {
-		return "", nil, err
+		return "", nil, 0, err
 	}
 	targets := map[string]string{}
 	for _, p := range picked {
@@ -104,13 +138,13 @@ func (r *Restorer) selectMany(ctx context.Context, m ManyRequest) (tableKey stri
 		if m.Target.Table != "" || !req.Attach && !req.Migrate {
 			req.Target.Table = stagingName(m.Target.Table, t, p)
 			if other, taken := targets[req.Target.Table]; taken {
-				return "", nil, fmt.Errorf("%w: the staging tables of %s and %s would both be %s; restore them one by one", ErrBadInput, other, p.Name, req.Target.Table)
+				return "", nil, 0, fmt.Errorf("%w: the staging tables of %s and %s would both be %s; restore them one by one", ErrBadInput, other, p.Name, req.Target.Table)
 			}
 			targets[req.Target.Table] = p.Name
 		}
-		reqs = append(reqs, req)
+		reqs, rows = append(reqs, req), rows+p.Rows
 	}
-	return tableKey, reqs, nil
+	return tableKey, reqs, rows, nil
 }
 
 // pick finds the partitions that a request names.

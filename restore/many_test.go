@@ -141,3 +141,49 @@ func TestTablespace(t *testing.T) {
 	b.equal("tables there", `SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE spcname = '`+strings.ReplaceAll(space, "'", "''")+`'`, "q_2 s")
 	b.sql.Exec(t, `DROP TABLE s, q_2`, `DROP TABLESPACE `+quoted)
 }
+
+// Several at once: together they have two workers; each makes the type that all need, and is attached; one that fails does not stop
+// the others, and the results are in the order of the values.
+func TestManyAtOnce(t *testing.T) {
+	b := newBench(t, strings.Replace(`CREATE TYPE public.mood AS ENUM ('glad', 'sad');`+quarter, "at date NOT NULL", "at date NOT NULL, m public.mood DEFAULT 'glad'", 1)+`;
+		ALTER TABLE q ADD PRIMARY KEY (id, at)`)
+	var path string
+	for _, m := range []string{"2024-01", "2024-02", "2024-03"} {
+		path = b.archive("q", "at", m, archive.Drop)
+	}
+	table := path[:strings.LastIndex(path, "/")]
+	b.r.Workers = 2
+	many := func(m restore.ManyRequest) (got string) {
+		t.Helper()
+		m.SourcePath, m.Jobs = table, 3
+		res, err := b.r.Many(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = res.Status
+		for _, r := range res.Results {
+			got += fmt.Sprintf(" %s:%s:%d", r.Target, r.Action, r.Records)
+		}
+		for _, f := range res.Failed {
+			got += " !" + f.Partition
+		}
+		return got
+	}
+	if got, want := many(restore.ManyRequest{Request: restore.Request{Attach: true}, From: "2024-01"}), "success public.q_1:attached:10 public.q_2:attached:10 public.q_3:attached:10"; got != want {
+		t.Errorf("attached: %s, want %s", got, want)
+	}
+	b.equal("rows attached", `SELECT count(*) || ' ' || sum(id) || ' ' || count(DISTINCT tableoid) FROM q`, "30 765 3")
+
+	b.sql.Exec(t, `DROP TABLE q`, `DROP TYPE public.mood`)
+	b.store.Reset()
+	b.store.Add(faultstore.Rule{Op: faultstore.ReadRanges, Match: func(key string) bool { return strings.Contains(key, "2024-02/data") }, Kind: faultstore.Fail})
+	if got, want := many(restore.ManyRequest{Request: restore.Request{Target: postgres.Name{Table: "s"}}, From: "2024-01"}), "partial public.s_2024_01:restored:10 public.s_2024_03:restored:10 !at=2024-02"; got != want {
+		t.Errorf("to staging tables: %s, want %s", got, want)
+	}
+	b.equal("the type", `SELECT count(*) FROM pg_type WHERE typname = 'mood'`, "1")
+	for _, jobs := range []int{-1, 13} {
+		if _, err := b.r.Many(t.Context(), restore.ManyRequest{Request: restore.Request{SourcePath: table}, From: "2024-01", Jobs: jobs}); !errors.Is(err, restore.ErrBadInput) {
+			t.Errorf("%d jobs: %v, want ErrBadInput", jobs, err)
+		}
+	}
+}

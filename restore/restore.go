@@ -80,6 +80,8 @@ type Restorer struct {
 	Workers   int // COPY streams at once, default the number of cores up to 8
 	BatchRows int // rows decoded at once, default 10000
 	MoveRows  int // rows that a transaction of a migration copies, about, default 50000
+
+	sharing *sharing // of runs at once, nil for one
 }
 
 // Run restores one partition. When err is nil the target's rows are proven equal to the archive's.
@@ -103,7 +105,7 @@ func (r *Restorer) Run(ctx context.Context, req Request) (Result, error) {
 		err := r.verify(ctx, p, p.final)
 		c.Done("verify")
 		if err == nil {
-			if err := r.attach(ctx, p); err != nil { // what a killed run may have left to do
+			if err := r.alone(func() error { return r.attach(ctx, p) }); err != nil { // what a killed run may have left to do
 				return Result{}, err
 			}
 			c.Done("attach")
@@ -115,7 +117,7 @@ func (r *Restorer) Run(ctx context.Context, req Request) (Result, error) {
 		r.Log.Warn("the attached partition differs from the archive and is replaced", "table", p.final.String(), "error", err)
 		p.attached = false
 	}
-	if err := r.stage(ctx, p); err != nil {
+	if err := r.alone(func() error { return r.stage(ctx, p) }); err != nil {
 		return Result{}, err
 	}
 	c.Done("stage")
@@ -131,7 +133,11 @@ func (r *Restorer) Run(ctx context.Context, req Request) (Result, error) {
 		return Result{}, err
 	}
 	if req.Migrate {
-		moved, err := r.migrate(ctx, p)
+		var moved *Migrated
+		err := r.alone(func() (err error) {
+			moved, err = r.migrate(ctx, p)
+			return err
+		})
 		if err != nil {
 			return Result{}, err
 		}
@@ -146,7 +152,7 @@ func (r *Restorer) Run(ctx context.Context, req Request) (Result, error) {
 	if !req.Attach {
 		return r.result(p, c, "restored"), nil
 	}
-	if err := r.attach(ctx, p); err != nil {
+	if err := r.alone(func() error { return r.attach(ctx, p) }); err != nil {
 		return Result{}, err
 	}
 	c.Done("attach")

@@ -59,6 +59,11 @@ func (r *Restorer) digestTable(ctx context.Context, p *plan, table postgres.Name
 	for _, cond := range conds {
 		query := "SELECT " + pgcopy.SelectList(p.record.Schema.Columns, "") + " FROM ONLY " + table.String() + " WHERE " + cond
 		g.Go(func() error {
+			leave, err := r.enter(ctx)
+			if err != nil {
+				return err
+			}
+			defer leave()
 			d, err := pgcopy.Sum(p.record.Schema, func(w io.Writer) (int64, error) {
 				return snap.CopyOut(ctx, query, w)
 			}, func(rows int64) { r.Progress.Add(rows, 0) })

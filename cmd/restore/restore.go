@@ -18,6 +18,7 @@ type restoreCmd struct {
 	FromPartition    string   `help:"First value of a range of partitions, such as 2024-01."`
 	ToPartition      string   `help:"Last value of it, which belongs to it."`
 	Partitions       []string `help:"Values of several partitions."`
+	Jobs             int      `help:"Partitions at once, 12 at most. They share the workers; tables are made, attached and migrated one after the other." default:"1"`
 	Snapshot         int64    `help:"Restore the partition as this Iceberg snapshot had it." default:"0" placeholder:"ID"`
 	TargetTable      string   `help:"Staging table; with --attach it has a default. For several partitions, what their names begin with."`
 	TargetSchema     string   `help:"Its schema; without it, that of the archived partition."`
@@ -69,9 +70,12 @@ func (c *restoreCmd) run(ctx context.Context, f *flags, stderr io.Writer) (any, 
 		req.OnConflict = restore.OnConflict(c.OnConflict)
 	}
 	if c.FromPartition == "" && c.ToPartition == "" && len(c.Partitions) == 0 {
+		if c.Jobs > 1 {
+			return nil, fmt.Errorf("restore: %w: --jobs is for several partitions: --from-partition, --to-partition or --partitions", cli.ErrUsage)
+		}
 		return r.Run(ctx, req)
 	}
-	b, err := r.Many(ctx, restore.ManyRequest{Request: req, From: c.FromPartition, To: c.ToPartition, Partitions: c.Partitions})
+	b, err := r.Many(ctx, restore.ManyRequest{Request: req, From: c.FromPartition, To: c.ToPartition, Partitions: c.Partitions, Jobs: c.Jobs})
 	if err != nil {
 		return nil, err
 	}
