@@ -385,7 +385,7 @@ func (b *binder) testNode(l side, t leafTest) node {
 	case l.day > 0:
 		return b.leaf(b.sideOf(l.day-1), leafTest{span: daysAsMoments(t.span, b.cols[l.day-1].Type.Kind)})
 	case l.col < 0:
-		return truthOf(t.holds(l.comparison()))
+		return truthOf(t.holds(*l.value))
 	}
 	return b.leaf(l, t)
 }
@@ -514,9 +514,7 @@ func (b *binder) points(x side, lits []side, at place) []node {
 		switch {
 		case r.value == nil || l.col < 0 && l.value == nil:
 			out = append(out, isNull)
-		case l.col < 0:
-			out = append(out, truthOf(b.test("=", l, r).holds(l.comparison())))
-		case !ok:
+		case l.col < 0, !ok:
 			out = append(out, b.compare("=", l, r, at))
 		default:
 			t := b.test("=", l, r)

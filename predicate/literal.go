@@ -197,22 +197,12 @@ func asDecimal(v coltype.Value) coltype.Value {
 	return v
 }
 
-// comparison is the value of a literal on the left, in the domain of test.
-func (s side) comparison() coltype.Value {
-	if s.class.isInt() || s.class == numeric {
-		return asDecimal(*s.value)
-	}
-	return *s.value
-}
-
-// test is {x : x op r} for x of l's class and a resolved, non-NULL literal r.
+// test is {x : x op r} for the column l, or the date of one, and a resolved, non-NULL literal r.
 func (b *binder) test(op string, l, r side) leafTest {
 	v := *r.value
 	switch {
 	case l.class == enum:
 		return leafTest{labels: b.labelsThat(op, l, v.S)}
-	case l.col < 0 && (l.class.isInt() || l.class == numeric):
-		return leafTest{span: spanOf(op, asDecimal(v))}
 	case l.class == oid:
 		v = *b.toOID(r)
 	case l.class.isInt():
@@ -250,10 +240,7 @@ func kindOf(b *binder, l side) coltype.Kind {
 	if l.col >= 0 {
 		return b.cols[l.col].Type.Kind
 	}
-	if l.value == nil {
-		return plain[l.class].Kind
-	}
-	return l.value.Kind
+	return plain[l.class].Kind // the date of a timestamp
 }
 
 // labelsThat maps every label of the enum column l to whether it stands in op to label. Their order is
