@@ -202,27 +202,3 @@ func (b *bench) archiveRate() error {
 	b.report.add("archive_max_rate", "archive --max-rate, bytes a second of the copy", "the limit", "bytes", float64(b.stream)/p.step("copy"), rate)
 	return nil
 }
-
-// wideCells archives 20 cells of 100 MB.
-func (b *bench) wideCells() error {
-	note("20 cells of 100 MB")
-	for _, sql := range []string{
-		"CREATE TABLE public.wide (id int NOT NULL, data bytea) PARTITION BY LIST (id)",
-		"CREATE TABLE public.wide_1 PARTITION OF public.wide FOR VALUES IN (1)",
-		"ALTER TABLE public.wide_1 ALTER data SET STORAGE EXTERNAL",
-		"INSERT INTO public.wide SELECT 1, decode(repeat(md5(i::text), 6250000), 'hex') FROM generate_series(1, 20) i",
-	} {
-		if err := b.db.Exec(b.ctx, "make wide cells", sql); err != nil {
-			return err
-		}
-	}
-	rows := b.rows
-	b.rows = 20
-	defer func() { b.rows = rows }()
-	p, err := b.command(b.location("wide"), "archive", "--table", "wide", "--partition-column", "id", "--partition-value", "1")
-	if err != nil {
-		return err
-	}
-	b.report.add("archive_wide_rss", "peak memory: 20 cells of 100 MB", "256 MiB", "bytes", float64(p.rss), 256<<20)
-	return nil
-}

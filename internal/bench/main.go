@@ -19,6 +19,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"slices"
+	"strings"
 	"syscall"
 
 	"frostline/internal/pgserver"
@@ -68,8 +70,13 @@ func main() {
 	steps := []func() error{b.start, b.fill, b.archive, b.restore, b.query}
 	if *archiving {
 		steps = []func() error{b.start, b.fillTPCH, b.archiveRounds}
-		if *only == "" {
-			steps = append(steps, b.archiveRate, b.wideCells)
+		switch {
+		case *only == "":
+			steps = append(steps, b.archiveRate, b.wideValues)
+		case *only == "wide":
+			steps = []func() error{b.start, b.wideValues}
+		case slices.Contains(strings.Split(*only, ","), "wide"):
+			steps = append(steps, b.wideValues)
 		}
 	}
 	if *restoring {
