@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sort"
 	"sync"
 	"sync/atomic"
 
@@ -170,10 +169,10 @@ func (q *query) groups(ctx context.Context) (*grouped, error) {
 			st.(*counter64).n[0] = tail.rows
 		}
 		out.t = g.meta
-	} else if out.t, err = g.merged(); err != nil {
+	} else if out.t, err = g.merged(ctx); err != nil {
 		return nil, err
 	}
-	return out, out.sort()
+	return out, out.sort(ctx)
 }
 
 // gathering is the tables that workers fill.
@@ -215,12 +214,23 @@ func (g *gathering) put(t *table) error {
 	return g.q.memory.hold(grown, "the groups are")
 }
 
+// takeRows is how many rows are aggregated between two looks at the context.
+const takeRows = 8192
+
 // take aggregates a batch.
-func (g *gathering) take(_ context.Context, u unit, _ int, _ []parquetio.RowRange, b arrow.RecordBatch) error {
+func (g *gathering) take(ctx context.Context, u unit, _ int, _ []parquetio.RowRange, b arrow.RecordBatch) error {
 	defer b.Release()
 	t := g.get()
-	if err := g.add(t, b); err != nil {
-		return unreadableValue(u.pf.Location, err)
+	for from := int64(0); from < b.NumRows(); from += takeRows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		some := b.NewSlice(from, min(from+takeRows, b.NumRows()))
+		err := g.add(t, some)
+		some.Release()
+		if err != nil {
+			return unreadable(u.pf.Location, err)
+		}
 	}
 	return g.put(t)
 }
@@ -249,7 +259,7 @@ func (g *gathering) add(t *table, b arrow.RecordBatch) error {
 }
 
 // merged is one table of all.
-func (g *gathering) merged() (*table, error) {
+func (g *gathering) merged(ctx context.Context) (*table, error) {
 	all := g.idle
 	if len(g.a.keys) == 0 {
 		all = append([]*table{g.meta}, all...)
@@ -260,7 +270,7 @@ func (g *gathering) merged() (*table, error) {
 	t := all[0]
 	for _, o := range all[1:] {
 		before := t.bytes()
-		if err := t.merge(o); err != nil {
+		if err := t.merge(ctx, o); err != nil {
 			return nil, err
 		}
 		if err := g.q.memory.hold(t.bytes()-before, "the groups are"); err != nil {
@@ -341,7 +351,7 @@ func (g *gathering) proves(i int, rows int64, bounds func(coltype.Column) coltyp
 }
 
 // sort puts the groups in order and cuts the page.
-func (g *grouped) sort() error {
+func (g *grouped) sort(ctx context.Context) error {
 	order := g.a.order
 	for i := range g.a.keys {
 		if !slices.ContainsFunc(order, func(k sortKey) bool { return k.col == i }) {
@@ -352,6 +362,11 @@ func (g *grouped) sort() error {
 	keys := make([][]byte, g.t.n)
 	var mem int64
 	for n := range keys {
+		if n%takeRows == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
 		var key []byte
 		for _, k := range order {
 			c, err := g.cell(k.col, n)
@@ -372,7 +387,9 @@ func (g *grouped) sort() error {
 	for i := range g.order {
 		g.order[i] = i
 	}
-	sort.Slice(g.order, func(i, j int) bool { return bytes.Compare(keys[g.order[i]], keys[g.order[j]]) < 0 })
+	if err := sorting(ctx, g.order, func(a, b int) int { return bytes.Compare(keys[a], keys[b]) }); err != nil {
+		return err
+	}
 	from := g.q.req.Offset
 	if g.q.req.After != nil {
 		from += g.q.req.After.Seen
@@ -469,12 +486,4 @@ func (q *query) gathered(emit func(each func(arrow.RecordBatch) error) (*Result,
 	}
 	res.Batches = batches
 	return res, nil
-}
-
-// unreadableValue is the failure of a value of a data file.
-func unreadableValue(location string, err error) error {
-	if _, ok := err.(*Error); ok {
-		return err
-	}
-	return unreadable(location, err)
 }

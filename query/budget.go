@@ -200,3 +200,17 @@ func (s *scan) withinScan() error {
 	}
 	return nil
 }
+
+// Usage is what queries take at this moment.
+type Usage struct {
+	Running int   // queries that have one of Options.Queries places
+	Waiting int   // in the queue
+	Memory  int64 // bytes reserved, those of results that have not been released included
+}
+
+// Usage says what queries take.
+func (e *Engine) Usage() Usage {
+	e.memory.mu.Lock()
+	defer e.memory.mu.Unlock()
+	return Usage{Running: len(e.slots), Waiting: int(e.waiting.Load()), Memory: e.memory.used}
+}

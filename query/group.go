@@ -1,6 +1,7 @@
 package query
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -391,10 +392,15 @@ func (t *table) ofTuple(tuple []uint32) int32 {
 }
 
 // merge adds the groups of o.
-func (t *table) merge(o *table) error {
+func (t *table) merge(ctx context.Context, o *table) error {
 	into := make([]int32, o.n)
 	tuple := make([]uint32, len(t.keys))
 	for g := range into {
+		if g%takeRows == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
 		for c, in := range t.keys {
 			id, err := in.slow(o.keys[c].cells[o.tuples[c][g]])
 			if err != nil {

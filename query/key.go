@@ -252,14 +252,15 @@ func appendNumeric(dst []byte, s string) ([]byte, error) {
 }
 
 // appendBytes ends with 0 0, which a longer value's next byte is above: a zero byte in it is followed by 0xff.
-func appendBytes[S string | []byte](dst []byte, s S) []byte {
-	for i := 0; i < len(s); i++ {
-		dst = append(dst, s[i])
-		if s[i] == 0 {
-			dst = append(dst, 0xff)
+func appendBytes(dst []byte, s string) []byte {
+	for {
+		i := strings.IndexByte(s, 0)
+		if i < 0 {
+			return append(append(dst, s...), 0, 0)
 		}
+		dst = append(append(dst, s[:i+1]...), 0xff)
+		s = s[i+1:]
 	}
-	return append(dst, 0, 0)
 }
 
 func clipped(s string) string {

@@ -337,3 +337,6 @@ func TestStreamStops(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// columnOf is the first column of a batch, an int8.
+func columnOf(b arrow.RecordBatch) []int64 { return b.Column(0).(*array.Int64).Int64Values() }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"frostline/coltype"
 	"frostline/parquetio"
@@ -107,12 +108,15 @@ func (q *query) winners(ctx context.Context) (*sorted, error) {
 		return nil, err
 	}
 	rows := []winner(race.rows)
-	slices.SortFunc(rows, func(a, b winner) int {
+	err = sorting(ctx, rows, func(a, b winner) int {
 		if a.before(&b) {
 			return -1
 		}
 		return 1
 	})
+	if err != nil {
+		return nil, err
+	}
 	out := &sorted{q: q, scan: s, tail: tail}
 	from := min(first, int64(len(rows)))
 	out.rows = rows[from:min(most, int64(len(rows)))]
@@ -121,8 +125,41 @@ func (q *query) winners(ctx context.Context) (*sorted, error) {
 }
 
 // take looks at the keys of a batch.
-func (r *race) take(_ context.Context, u unit, rg int, ranges []parquetio.RowRange, b arrow.RecordBatch) error {
+func (r *race) take(ctx context.Context, u unit, rg int, ranges []parquetio.RowRange, b arrow.RecordBatch) error {
 	defer b.Release()
+	row := rowsOf(ranges)
+	for from := int64(0); from < b.NumRows(); from += takeRows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		some := b.NewSlice(from, min(from+takeRows, b.NumRows()))
+		err := r.add(u, rg, some, row)
+		some.Release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rowsOf gives the rows of ranges one after the other.
+func rowsOf(ranges []parquetio.RowRange) func() int64 {
+	at := int64(-1)
+	return func() int64 {
+		if at < 0 {
+			at = ranges[0].Start
+		}
+		if at == ranges[0].End {
+			ranges = ranges[1:]
+			at = ranges[0].Start
+		}
+		at++
+		return at - 1
+	}
+}
+
+// add offers the rows of a batch, whose numbers row gives.
+func (r *race) add(u unit, rg int, b arrow.RecordBatch, row func() int64) error {
 	side, err := sideOf(b, r.cols)
 	if err != nil {
 		return unreadable(u.pf.Location, err)
@@ -131,18 +168,38 @@ func (r *race) take(_ context.Context, u unit, rg int, ranges []parquetio.RowRan
 	if err != nil {
 		return unreadable(u.pf.Location, err)
 	}
+	worst := r.worst()
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	at := r.source(u, rg)
-	var grown int64
-	i := 0
-	for _, rows := range ranges {
-		for row := rows.Start; row < rows.End; row++ {
-			grown += r.offer(winner{key: keys.key(i), at: at, row: row})
-			i++
+	r.mu.Unlock()
+	// Most rows lose against the worst that is kept, which needs no lock.
+	var list []winner
+	for i := range keys.ends {
+		w := winner{key: keys.key(i), at: at, row: row()}
+		if worst == nil || bytes.Compare(w.key, worst) <= 0 {
+			list = append(list, w)
 		}
 	}
+	if len(list) == 0 {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var grown int64
+	for _, w := range list {
+		grown += r.offer(w)
+	}
 	return r.q.memory.hold(grown, "what is sorted is")
+}
+
+// worst is the key of the worst row that is kept, nil as long as all are.
+func (r *race) worst() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.full {
+		return nil
+	}
+	return bytes.Clone(r.rows[0].key)
 }
 
 func (r *race) source(u unit, rg int) *source {
@@ -267,6 +324,32 @@ func (k sortKey) reader(t coltype.Type, arr arrow.Array) func(dst []byte, i int)
 				}
 				return appendWhole(append(dst, 1), v), nil
 			}
+		}
+	}
+	if at, quick := plainBytes(k.form, arr); quick {
+		return func(dst []byte, i int) ([]byte, error) {
+			if arr.IsNull(i) {
+				return append(dst, k.nullByte()), nil
+			}
+			from := len(dst) + 1
+			dst = appendBytes(append(dst, 1), at(i))
+			if k.desc {
+				invert(dst[from:])
+			}
+			return dst, nil
+		}
+	}
+	if a, ok := arr.(*array.Decimal128); ok && k.form == decimalForm && int(a.DataType().(*arrow.Decimal128Type).Scale) == t.Scale {
+		return func(dst []byte, i int) ([]byte, error) {
+			if arr.IsNull(i) {
+				return append(dst, k.nullByte()), nil
+			}
+			from := len(dst) + 1
+			dst = appendNum(append(dst, 1), a.Value(i))
+			if k.desc {
+				invert(dst[from:])
+			}
+			return dst, nil
 		}
 	}
 	return func(dst []byte, i int) ([]byte, error) {
