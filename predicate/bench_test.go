@@ -45,6 +45,12 @@ func BenchmarkEval(b *testing.B) {
 		{"like contains", "s LIKE '%99 of region 7%'"},
 		{"like general", "s LIKE '%9_ of%7'"},
 		{"ilike contains", "s ILIKE '%REGION 7%'"},
+		{"sum", "i + 1 > 99000"},
+		{"product of decimals", "d * 2 > 1999.5"},
+		{"two columns", "i > d"},
+		{"cast", "i::text LIKE '99%'"},
+		{"concat", "s || 'x' = 'customer 31 of region 1x'"},
+		{"quotient", "n / 7 > 14000"},
 		{"int and like", "i < 1000 AND s LIKE '%99 of%7'"},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -1,6 +1,7 @@
 package predicate
 
 import (
+	"cmp"
 	"math"
 	"math/big"
 	"math/bits"
@@ -82,15 +83,37 @@ func (a num) isInf() bool { return a.special == coltype.PosInf || a.special == c
 
 func (a num) compare(b num) int {
 	if a.special == coltype.Finite && b.special == coltype.Finite && a.big == nil && b.big == nil && a.scale == b.scale {
-		switch {
-		case a.small < b.small:
-			return -1
-		case a.small > b.small:
-			return 1
+		return cmp.Compare(a.small, b.small)
+	}
+	if a.special == coltype.Finite && b.special == coltype.Finite && a.big == nil && b.big == nil {
+		x, ok := scaled(a.small, b.scale-a.scale)
+		y, ok2 := scaled(b.small, a.scale-b.scale)
+		if ok && ok2 {
+			return cmp.Compare(x, y)
 		}
-		return 0
 	}
 	return coltype.Compare(a.value(), b.value())
+}
+
+// tens are the powers of ten that an int64 holds.
+var tens = func() (list [19]int64) {
+	list[0] = 1
+	for i := 1; i < len(list); i++ {
+		list[i] = list[i-1] * 10
+	}
+	return list
+}()
+
+// scaled is n × 10^by, or n where by is negative.
+func scaled(n int64, by int) (int64, bool) {
+	if by <= 0 {
+		return n, true
+	}
+	if by >= len(tens) {
+		return 0, n == 0
+	}
+	hi, lo := bits.Mul64(magnitude(n), uint64(tens[by]))
+	return n * tens[by], hi == 0 && lo <= math.MaxInt64
 }
 
 var nanNum = num{special: coltype.NaN}
@@ -130,12 +153,15 @@ func (a num) add(b num) (num, error) {
 		return a, nil
 	case b.isInf():
 		return b, nil
-	case a.big == nil && b.big == nil && a.scale == b.scale:
-		if s := a.small + b.small; (s > a.small) == (b.small > 0) {
-			return num{small: s, scale: a.scale}, nil
-		}
 	}
 	scale := max(a.scale, b.scale)
+	if a.big == nil && b.big == nil {
+		x, ok := scaled(a.small, scale-a.scale)
+		y, ok2 := scaled(b.small, scale-b.scale)
+		if sum := x + y; ok && ok2 && (sum > x) == (y > 0) {
+			return num{small: sum, scale: scale}, nil
+		}
+	}
 	return checked(new(big.Int).Add(a.at(scale), b.at(scale)), scale)
 }
 
@@ -199,8 +225,24 @@ func (a num) div(b num) (num, error) {
 		return num{}, nil
 	}
 	scale := divScale(a, b)
+	shift := scale + b.scale - a.scale
+	if a.big == nil && b.big == nil && shift >= 0 && shift < len(tens) {
+		n := magnitude(b.small)
+		if hi, lo := bits.Mul64(magnitude(a.small), uint64(tens[shift])); hi < n {
+			q, r := bits.Div64(hi, lo, n)
+			if r >= n-r {
+				q++
+			}
+			if q <= math.MaxInt64 && q > 0 {
+				if (a.small < 0) != (b.small < 0) {
+					return num{small: -int64(q), scale: scale}, nil
+				}
+				return num{small: int64(q), scale: scale}, nil
+			}
+		}
+	}
 	x, y := a.digits(), b.digits()
-	if shift := scale + b.scale - a.scale; shift >= 0 {
+	if shift >= 0 {
 		x = new(big.Int).Mul(x, pow10(shift))
 	} else {
 		y = new(big.Int).Mul(y, pow10(-shift))
@@ -223,6 +265,19 @@ func divScale(a, b num) int {
 func leading(a num) (weight, digit int) {
 	if a.sign() == 0 {
 		return 0, 0
+	}
+	if a.big == nil {
+		n, have := magnitude(a.small), 1
+		for have < len(tens) && n >= uint64(tens[have]) {
+			have++
+		}
+		top := have - 1 - a.scale
+		weight = top >> 2
+		if k := top - weight*4 + 1; have >= k {
+			return weight, int(n / uint64(tens[have-k]))
+		} else {
+			return weight, int(n) * int(tens[k-have])
+		}
 	}
 	s := new(big.Int).Abs(a.digits()).String()
 	top := len(s) - 1 - a.scale // the power of ten of the first digit
@@ -287,4 +342,32 @@ func (a num) whole(least, most int64) (int64, error) {
 		return 0, errRange
 	}
 	return n.small, nil
+}
+
+// parseNum reads what numeric_out prints, short numbers at once.
+func parseNum(s string) (num, error) {
+	n, scale, digits := int64(0), 0, 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case isDigit(c):
+			n = n*10 + int64(c-'0')
+			digits++
+		case c == '.' && scale == 0 && digits > 0 && i+1 < len(s):
+			scale = len(s) - i - 1
+		case c == '-' && i == 0:
+		default:
+			digits = len(tens)
+		}
+		if digits >= len(tens) {
+			break
+		}
+	}
+	if digits == 0 || digits >= len(tens) || scale >= digits && scale > 0 {
+		v, err := coltype.ParseText(plain[numeric], s)
+		return numOf(v), err
+	}
+	if s[0] == '-' {
+		n = -n
+	}
+	return num{small: n, scale: scale}, nil
 }

@@ -204,6 +204,25 @@ func (x *cellsIn) read(arr arrow.Array, active []uint64, v *vec) error {
 			return takeInts(a.TimestampValues(), off, v.i)
 		}
 	}
+	switch a := arr.(type) {
+	case *array.Decimal128:
+		list, scale := a.Values(), int(a.DataType().(*arrow.Decimal128Type).Scale)
+		return eachRow(active, arr.Len(), func(i int) error {
+			if d := list[i]; d.HighBits() == int64(d.LowBits())>>63 {
+				v.n[i] = num{small: int64(d.LowBits()), scale: scale}
+			} else {
+				v.n[i] = num{big: d.BigInt(), scale: scale}
+			}
+			return nil
+		})
+	case *array.String:
+		if x.class == numeric {
+			return eachRow(active, arr.Len(), func(i int) (err error) { v.n[i], err = parseNum(a.Value(i)); return err })
+		}
+		if x.class.form() == formText {
+			return eachRow(active, arr.Len(), func(i int) error { v.s[i] = a.Value(i); return nil })
+		}
+	}
 	return eachRow(active, arr.Len(), func(i int) error {
 		switch x.class {
 		case arrayType:
