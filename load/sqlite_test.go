@@ -305,6 +305,26 @@ func TestSQLiteSplit(t *testing.T) {
 		`CREATE INDEX "s_4700_name_idx" ON "s" ("name")`, `CREATE INDEX "s_4700_pkey" ON "s" ("id", "month")`)
 }
 
+// Partitions that were archived before and after the table changed stand side by side: a rename is one column, another type is two.
+func TestSQLiteEvolved(t *testing.T) {
+	_, pg := start(t, `CREATE TABLE e (id int, month text, old_name int, retyped int, wider int, gone date, at date) PARTITION BY LIST (month);
+		CREATE TABLE e1 PARTITION OF e FOR VALUES IN ('m1'); INSERT INTO e VALUES (1, 'm1', 11, 12, 13, '2024-01-01', 'infinity')`)
+	warehouse := "file://" + t.TempDir()
+	archived(t, pg, warehouse, "e", "month", "m1")
+	pg.Exec(t, `DROP TABLE e1; ALTER TABLE e RENAME old_name TO new_name; ALTER TABLE e ALTER retyped TYPE text, ALTER wider TYPE bigint; ALTER TABLE e DROP gone; ALTER TABLE e ADD added boolean;
+		ALTER TABLE e RENAME at TO "AT"; CREATE TABLE e2 PARTITION OF e FOR VALUES IN ('m2'); INSERT INTO e VALUES (2, 'm2', 21, 'text', 9007199254740993, '-infinity', true)`)
+	archived(t, pg, warehouse, "e", "month", "m2")
+	out := t.TempDir()
+	mustLite(t, SQLiteRequest{Source: warehouse + "/public/e", To: out})
+	sameList(t, "rows", ask(t, out+"/e.sqlite", `SELECT id, month, new_name, retyped, typeof(retyped), wider, gone, "AT", added, retyped_2 FROM e ORDER BY id`),
+		"1|m1|11|<NULL>|null|13|2024-01-01|infinity|<NULL>|12", "2|m2|21|text|text|9007199254740993|<NULL>|-infinity|1|<NULL>")
+	sameList(t, "columns", ask(t, out+"/e.sqlite", `SELECT name, type FROM pragma_table_info('e') WHERE name LIKE 'retyped%' OR name = 'wider'`), "retyped|TEXT", "wider|BIGINT", "retyped_2|INTEGER")
+	// One partition has the columns that it was archived with.
+	mustLite(t, SQLiteRequest{Source: warehouse + "/public/e/month=m1", To: out})
+	sameList(t, "columns of m1", ask(t, out+"/e-month=m1.sqlite", `SELECT group_concat(name) FROM pragma_table_info('e')`), "id,month,old_name,retyped,wider,gone,at")
+	sameList(t, "rows of m1", ask(t, out+"/e-month=m1.sqlite", `SELECT * FROM e`), "1|m1|11|12|13|2024-01-01|infinity")
+}
+
 // noTemporaries checks that only files and manifests stand in a folder, and nothing of ours in the temporary one.
 func noTemporaries(t *testing.T, dir string) {
 	t.Helper()

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
+	"frostline/coltype"
 	"frostline/digest"
 	"frostline/iceberg"
 	"frostline/objstore"
@@ -168,6 +170,7 @@ func (a *liteArchive) open(ctx context.Context, catalog *iceberg.Catalog, src *l
 	} else {
 		src.snapshot = t.SnapshotID()
 		src.facts = append(src.facts, [2]string{"partitions", fmt.Sprint(len(a.records))}, [2]string{"snapshot_id", fmt.Sprint(t.SnapshotID())})
+		columns = a.allColumns(columns)
 	}
 	for _, c := range columns {
 		field := c.ArrowField()
@@ -180,6 +183,20 @@ func (a *liteArchive) open(ctx context.Context, catalog *iceberg.Catalog, src *l
 	}
 	a.columns = src.columns
 	return a.keys(src, partition != "")
+}
+
+// allColumns are the table's columns, and those that only older partitions have: a column whose type became another one is a new
+// field, and the current schema lacks the old.
+func (a *liteArchive) allColumns(columns []coltype.Column) []coltype.Column {
+	all := slices.Clone(columns)
+	for _, r := range a.records {
+		for _, c := range r.Schema.Columns {
+			if !slices.ContainsFunc(all, func(x coltype.Column) bool { return x.FieldID == c.FieldID }) {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
 }
 
 // keys takes the primary key and the indexes over from the record. Rows of several partitions may have a key twice.
@@ -316,7 +333,10 @@ func (s *SQLite) plainParquet(ctx context.Context, location string) (*liteSource
 		}
 	}
 	src := &liteSource{location: files.location, kind: "parquet", rows: files.rows, ignored: files.ignored}
-	src.name = strings.TrimSuffix(filepath.Base(files.location), filepath.Ext(files.location))
+	src.name = path.Base(files.location)
+	if ext := path.Ext(src.name); ext != "" && parquetName(src.name) {
+		src.name = strings.TrimSuffix(src.name, ext)
+	}
 	src.base = objstore.Segment(src.name)
 	for _, f := range files.files {
 		src.state = append(src.state, f.name, f.version)
