@@ -133,7 +133,8 @@ func zshScript(root words, commands []words) string {
 		}
 		b.WriteString(" ;;\n")
 	}
-	b.WriteString("\tesac\n}\ncompdef _queryd queryd\n")
+	// As a file of $fpath the first completion runs this script in place of the function.
+	b.WriteString("\tesac\n}\nif [ \"$funcstack[1]\" = _queryd ]; then _queryd \"$@\"; else compdef _queryd queryd; fi\n")
 	return b.String()
 }
 

@@ -143,7 +143,7 @@ func TestVisible(t *testing.T) {
 	}
 }
 
-// The scripts are valid for the shells that are here, and bash completes with them.
+// The scripts are valid for the shells that are here; bash and fish complete with them.
 func TestCompletion(t *testing.T) {
 	clearEnv(t)
 	for _, shell := range []string{"bash", "zsh", "fish"} {
@@ -165,6 +165,12 @@ func TestCompletion(t *testing.T) {
 		check.Stdin = strings.NewReader(script)
 		if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("%s -n: %v %s", shell, err, out)
+		}
+		if shell == "fish" {
+			out, err := exec.Command("fish", "--no-config", "-c", script+"\ncomplete -C 'queryd query --format pa'; complete -C 'queryd que'; complete -C 'queryd query --expl'").CombinedOutput()
+			if want := "parquet\ttable, json, jsonl, csv, arrow or parquet; the default is table on a terminal, else jsonl.\nquery\tAnswer one query, from the warehouse or from a server.\n--explain\tTell what the query would read, as JSON.\n"; err != nil || string(out) != want {
+				t.Errorf("fish: %v %s", err, out)
+			}
 		}
 		if shell != "bash" {
 			continue
