@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -68,8 +69,14 @@ func (p *plan) bindGroups(r Request) (*aggregation, error) {
 	return a, err
 }
 
+// functions are the aggregates.
+var functions = []string{"count", "sum", "min", "max", "avg"}
+
 // bind adds one aggregate.
 func (a *aggregation) bind(p *plan, f Aggregate) error {
+	if !slices.Contains(functions, f.Func) {
+		return badRequest("unknown_aggregate", "aggregates", meant(f.Func, functions), "there is no aggregate %q; there are %s", f.Func, strings.Join(functions, ", "))
+	}
 	name := f.As
 	if name == "" {
 		name = f.Func
