@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -36,15 +35,11 @@ func TestRandomFiles(t *testing.T) {
 				t.Errorf("ours of %q: %v", column, err)
 			}
 			for column, err := range theirs {
-				if !strings.Contains(err.Error(), emptyBrotli) {
-					t.Errorf("arrow-go's of %q: %v", column, err)
-				}
+				t.Errorf("arrow-go's of %q: %v", column, err)
 			}
 			f := open(t, b)
 			if tbl := readPeer(t, b); tbl == nil {
-				if len(theirs) == 0 {
-					t.Error("arrow-go does not read it")
-				}
+				t.Error("arrow-go does not read it")
 			} else {
 				comparePeer(t, "random", f, tbl)
 			}
@@ -61,9 +56,6 @@ func TestRandomFiles(t *testing.T) {
 		t.Errorf("only %d chunks were compared", equal)
 	}
 }
-
-// emptyBrotli is what arrow-go says of its own V2 pages without a value that are compressed by Brotli.
-const emptyBrotli = "brotli: decoded data exceeds destination size 0"
 
 // randomType is a type that Parquet can hold, nested at most depth times.
 func randomType(rng *rand.Rand, depth int) arrow.DataType {
@@ -195,11 +187,14 @@ func encodings(dt arrow.DataType) []parquet.Encoding {
 	return nil
 }
 
-func randomFile(t *testing.T, rng *rand.Rand) (file []byte, settings string) {
+func randomFile(t testing.TB, rng *rand.Rand) (file []byte, settings string) {
 	t.Helper()
 	codecs := []compress.Compression{compress.Codecs.Uncompressed, compress.Codecs.Snappy, compress.Codecs.Gzip, compress.Codecs.Zstd, compress.Codecs.Brotli, compress.Codecs.Lz4Raw}
 	codec := codecs[rng.IntN(len(codecs))]
 	version := []parquet.DataPageVersion{parquet.DataPageV1, parquet.DataPageV2}[rng.IntN(2)]
+	if codec == compress.Codecs.Brotli {
+		version = parquet.DataPageV1 // arrow-go does not read its own V2 pages that have no value
+	}
 	dictionary, index := rng.IntN(2) == 0, rng.IntN(2) == 0
 	pageBytes, groupRows := int64(100+rng.IntN(20_000)), int64(50+rng.IntN(2000))
 	dictBytes, batchRows := int64(200+rng.IntN(5000)), int64(1+rng.IntN(300))
