@@ -27,7 +27,7 @@ const (
 
 type andNode struct {
 	list []node
-	top  bool // all of the WHERE: NULL is as good as FALSE
+	top  bool // NULL is as good as FALSE here: no NOT and no IS is around it
 }
 
 type orNode struct{ list []node }

@@ -95,9 +95,7 @@ func Bind(e Expr, cols []coltype.Column) (p *Predicate, err error) {
 	p = &Predicate{root: isTrue}
 	if e != nil {
 		p.root = b.pred(e)
-		if n, ok := p.root.(*andNode); ok {
-			n.top = true
-		}
+		onlyTrue(p.root)
 	}
 	for i := range b.slots {
 		p.cols = append(p.cols, i)
@@ -112,6 +110,21 @@ func Bind(e Expr, cols []coltype.Column) (p *Predicate, err error) {
 		r.slot = b.slots[r.col]
 	}
 	return p, nil
+}
+
+// onlyTrue tells the operands of AND and OR that FALSE and NULL are one to whoever asks.
+func onlyTrue(n node) {
+	switch n := n.(type) {
+	case *andNode:
+		n.top = true
+		for _, x := range n.list {
+			onlyTrue(x)
+		}
+	case *orNode:
+		for _, x := range n.list {
+			onlyTrue(x)
+		}
+	}
 }
 
 // Columns are the indexes into cols that the predicate reads, ascending.
