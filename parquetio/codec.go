@@ -40,6 +40,9 @@ const maxRatio = 1 << 15
 // beyond the end.
 const padding = 64
 
+// zstdBlock is the most that a block of zstd holds.
+const zstdBlock = 128 << 10
+
 // decompress expands src, which must give exactly size bytes, into dst's memory when it is large
 // enough. The result has padding bytes of capacity behind it.
 func decompress(dst, src []byte, codec int32, size int) ([]byte, error) {
@@ -49,8 +52,12 @@ func decompress(dst, src []byte, codec int32, size int) ([]byte, error) {
 	if codec == codecNone && len(src) != size {
 		return nil, corruptf("uncompressed page of %d bytes in %d", size, len(src))
 	}
-	if cap(dst) < size+padding {
-		dst = make([]byte, size, size+padding+size/8)
+	slack := padding
+	if codec == codecZstd && size > zstdBlock {
+		slack += zstdBlock // with room for a block behind the end all are copied in wide moves
+	}
+	if cap(dst) < size+slack {
+		dst = make([]byte, size, size+slack+size/8)
 	}
 	dst = dst[:size]
 	var n int
@@ -64,7 +71,7 @@ func decompress(dst, src []byte, codec int32, size int) ([]byte, error) {
 		}
 	case codecZstd:
 		var out []byte
-		out, err = zstdDecoder().DecodeAll(src, dst[:0:size])
+		out, err = zstdDecoder().DecodeAll(src, dst[:0:size+slack])
 		n = len(out)
 	case codecGzip:
 		n, err = gunzip(dst, src)

@@ -39,17 +39,28 @@ type decoder struct {
 	dict  *decodedPage
 	*pageMemory
 
+	// Where the words of the next page go if it has no NULL and they fit; direct tells that they went there. The page's own
+	// slices stand in own then.
+	to4    []int32
+	to8    []int64
+	direct bool
+	own    struct {
+		i32 []int32
+		i64 []int64
+	}
+
 	shownDict *array.Data
 }
 
 // pageMemory is what a decoder decodes into.
 type pageMemory struct {
-	page  decodedPage
-	buf   []byte
-	idx   []int32
-	defs  []byte
-	fixed []byte
-	valid []byte // bitmap
+	page   decodedPage
+	buf    []byte
+	idx    []int32
+	defs   []byte
+	fixed  []byte
+	valid  []byte  // bitmap
+	picked []int32 // some of idx
 }
 
 // maxKept bounds the slices that one decoder's memory may bring back to the pool: one huge cell must not stay.
@@ -65,6 +76,7 @@ func (d *decoder) free() {
 	if m == nil {
 		return
 	}
+	d.restore()
 	d.pageMemory = nil
 	p := &m.page
 	if cap(m.buf)+4*cap(m.idx)+4*cap(p.i32)+8*cap(p.i64)+4*cap(p.offs)+cap(p.bools)+cap(p.reps)+cap(m.defs)+cap(m.fixed)+cap(p.text) > maxKept {
@@ -72,6 +84,27 @@ func (d *decoder) free() {
 	}
 	m.page = decodedPage{i32: p.i32, i64: p.i64, offs: p.offs, bools: p.bools, reps: p.reps, text: p.text}
 	memories.Put(m)
+}
+
+// divert lets a page's words be decoded to where they are wanted.
+func (d *decoder) divert() {
+	p := &d.page
+	if p.defs != nil || cap(d.to4) < p.n+padding && cap(d.to8) < p.n+padding {
+		return
+	}
+	d.own.i32, d.own.i64, d.direct = p.i32, p.i64, true
+	if cap(d.to4) > 0 {
+		p.i32 = d.to4[:0]
+	} else {
+		p.i64 = d.to8[:0]
+	}
+}
+
+// restore gives the page its own slices again.
+func (d *decoder) restore() {
+	if d.direct {
+		d.page.i32, d.page.i64, d.direct = d.own.i32, d.own.i64, false
+	}
 }
 
 // grow gives n elements, from s when it is large enough, with room for the vector code behind them.
@@ -146,6 +179,7 @@ func (d *decoder) readPage(h *pageHeader, body []byte) error {
 	if h.values > maxPageValues {
 		return corruptf("page of %d values", h.values)
 	}
+	d.restore()
 	p := &d.page
 	p.levels, p.byDict = int(h.values), false
 	p.defs, p.n = nil, p.levels
@@ -188,6 +222,7 @@ func (d *decoder) readPage(h *pageHeader, body []byte) error {
 	if err := d.readLevels(rep, def); err != nil {
 		return err
 	}
+	d.divert()
 	return d.readValues(h.encoding, values)
 }
 

@@ -9,8 +9,8 @@ func (p *decodedPage) readPlainBytes(b []byte, n int) error {
 	p.n = n
 	p.offs = grow(p.offs, n+1)
 	p.offs[0] = 0
-	if need := len(b) - 4*n; cap(p.text) < need {
-		p.text = make([]byte, 0, need+need/8)
+	if need := len(b) - 4*n; cap(p.text) < need+padding {
+		p.text = make([]byte, 0, need+need/8+padding)
 	}
 	data := p.text[:0]
 	for i := range n {

@@ -16,7 +16,17 @@ import (
 // order, with exactly the columns cols (and the side column when exact is true, last). A column
 // that the file lacks is all NULL; one of a narrower type is promoted. Only the pages that hold the rows are
 // read and decoded. The caller releases the batch.
-func (f *File) Read(ctx context.Context, rg int, cols []coltype.Column, exact bool, ranges []RowRange) (_ arrow.RecordBatch, err error) {
+func (f *File) Read(ctx context.Context, rg int, cols []coltype.Column, exact bool, ranges []RowRange) (arrow.RecordBatch, error) {
+	return f.readBatch(ctx, rg, cols, exact, ranges, false)
+}
+
+// ReadLent is Read into memory that others use again once the batch and all that was taken of it are released: not even a string
+// of it may be looked at after that.
+func (f *File) ReadLent(ctx context.Context, rg int, cols []coltype.Column, exact bool, ranges []RowRange) (arrow.RecordBatch, error) {
+	return f.readBatch(ctx, rg, cols, exact, ranges, true)
+}
+
+func (f *File) readBatch(ctx context.Context, rg int, cols []coltype.Column, exact bool, ranges []RowRange, lent bool) (_ arrow.RecordBatch, err error) {
 	defer recovered(&err, "read")
 	ranges, total, err := f.ranges(rg, ranges)
 	if err != nil {
@@ -29,13 +39,8 @@ func (f *File) Read(ctx context.Context, rg int, cols []coltype.Column, exact bo
 	}
 	defer p.free()
 	for i, c := range p.cursors {
-		if flat, ok := c.(*flatCursor); ok {
-			flat.sink.reserve(int(total))
-		}
-		for _, r := range ranges {
-			if err := c.take(r.Start, r.End); err != nil {
-				return nil, fmt.Errorf("read Parquet: row group %d, column %q: %w", rg, fields[i].Name, err)
-			}
+		if err := takeRanges(c, ranges, int(total), lent); err != nil {
+			return nil, fmt.Errorf("read Parquet: row group %d, column %q: %w", rg, fields[i].Name, err)
 		}
 	}
 	return p.batch(fields, total), nil

@@ -78,6 +78,10 @@ type sink struct {
 	bits  []byte // bitmap of booleans
 	data  []byte // strings, uuids
 	offs  []int32
+
+	lent   bool     // large slices come from the pool, and go back there when the array is released
+	pooled [][]byte // those that do
+	wanted int      // rows that will come in all, as far as is known
 }
 
 func newSink(t coltype.Type, dt arrow.DataType) *sink {
@@ -225,8 +229,7 @@ func (s *sink) appendBytes(d *decoder, from, to int) error {
 	return s.appendFromDict(d.dict, d.idx[from:to])
 }
 
-// appendFromDict copies the values of a dictionary. Short ones are copied as 16 bytes at once: the
-// bytes behind a value are overwritten by the next.
+// appendFromDict copies the values of a dictionary.
 func (s *sink) appendFromDict(dict *decodedPage, idx []int32) error {
 	total := 0
 	for _, x := range idx {
@@ -236,20 +239,19 @@ func (s *sink) appendFromDict(dict *decodedPage, idx []int32) error {
 	if pos+total > math.MaxInt32 {
 		return errBatchBytes
 	}
-	if cap(s.data) < pos+total+16 {
-		data := make([]byte, pos, max(pos+total+16, 2*cap(s.data)))
-		copy(data, s.data)
-		s.data = data
-	}
-	out := s.data[:pos+total+16]
+	s.ensureData(total, len(idx))
+	out := s.data[:pos+total+wide]
 	n := len(s.offs)
-	s.offs = appendZeros(s.offs, len(idx))
+	s.offs = extend(s.offs, len(idx))
 	offs := s.offs[n:]
 	src := dict.data
+	if cap(src)-len(src) >= wide {
+		src = src[:len(src)+wide]
+	}
 	for i, x := range idx {
 		a, b := int(dict.offs[x]), int(dict.offs[x+1])
-		if b-a <= 16 && a+16 <= len(src) {
-			*(*[16]byte)(out[pos:]) = *(*[16]byte)(src[a:])
+		if b-a <= wide && a+wide <= len(src) {
+			*(*[wide]byte)(out[pos:]) = *(*[wide]byte)(src[a:])
 		} else {
 			copy(out[pos:], src[a:b])
 		}
@@ -321,32 +323,59 @@ func (s *sink) arrayData() *array.Data {
 	case coltype.Bool:
 		buffers = []*memory.Buffer{valid, memory.NewBufferBytes(s.bits)}
 	case coltype.Int32, coltype.Float32, coltype.Date:
-		buffers = []*memory.Buffer{valid, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(s.w4))}
+		buffers = []*memory.Buffer{valid, s.buffer(arrow.Int32Traits.CastToBytes(s.w4))}
 	case coltype.Decimal:
-		buffers = []*memory.Buffer{valid, memory.NewBufferBytes(arrow.Decimal128Traits.CastToBytes(s.dec))}
+		buffers = []*memory.Buffer{valid, s.buffer(arrow.Decimal128Traits.CastToBytes(s.dec))}
 	case coltype.String, coltype.Binary:
-		buffers = []*memory.Buffer{valid, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(s.offs)), memory.NewBufferBytes(s.data)}
+		buffers = []*memory.Buffer{valid, s.buffer(arrow.Int32Traits.CastToBytes(s.offs)), s.buffer(s.data)}
 	case coltype.UUID:
 		buffers = []*memory.Buffer{valid, memory.NewBufferBytes(s.data)}
 	default:
-		buffers = []*memory.Buffer{valid, memory.NewBufferBytes(arrow.Int64Traits.CastToBytes(s.w8))}
+		buffers = []*memory.Buffer{valid, s.buffer(arrow.Int64Traits.CastToBytes(s.w8))}
 	}
-	return array.NewData(s.dt, s.rows, buffers, nil, s.nulls, 0)
+	data := array.NewData(s.dt, s.rows, buffers, nil, s.nulls, 0)
+	for _, b := range buffers {
+		if b != nil {
+			b.Release() // the array has it
+		}
+	}
+	for _, b := range s.pooled { // outgrown
+		giveBytes(b)
+	}
+	s.pooled = nil
+	return data
+}
+
+// buffer is b, with its way back to the pool if it came from there.
+func (s *sink) buffer(b []byte) *memory.Buffer {
+	for i, p := range s.pooled {
+		if cap(b) > 0 && &p[:1][0] == &b[:1][0] {
+			s.pooled = slices.Delete(s.pooled, i, i+1)
+			return memory.NewBufferWithAllocator(b, &lent{p})
+		}
+	}
+	return memory.NewBufferBytes(b)
 }
 
 // reserve makes room for n values, where their number alone says how much; for a claim beyond a large batch, only for that.
 func (s *sink) reserve(n int) {
-	n = min(n, 1<<20)
+	s.wanted = s.rows + n
+	n = min(n, 1<<20) + padding
 	switch s.typ.Kind {
 	case coltype.Int32, coltype.Float32, coltype.Date:
-		s.w4 = slices.Grow(s.w4, n)
+		s.w4 = room(s, s.w4, n, 4, arrow.Int32Traits.CastFromBytes)
 	case coltype.Int64, coltype.Float64, coltype.Time, coltype.Timestamp, coltype.TimestampTZ:
-		s.w8 = slices.Grow(s.w8, n)
+		s.w8 = room(s, s.w8, n, 8, arrow.Int64Traits.CastFromBytes)
 	case coltype.Decimal:
-		s.dec = slices.Grow(s.dec, n)
+		s.dec = room(s, s.dec, n, 16, arrow.Decimal128Traits.CastFromBytes)
 	case coltype.String, coltype.Binary:
-		s.offs = slices.Grow(s.offs, n+1)
+		s.offs = room(s, s.offs, n+1, 4, arrow.Int32Traits.CastFromBytes)
 	}
 }
 
-func (s *sink) array() arrow.Array { return array.MakeFromData(s.arrayData()) }
+// array is the array; its release is that of the sink's memory.
+func (s *sink) array() arrow.Array {
+	data := s.arrayData()
+	defer data.Release()
+	return array.MakeFromData(data)
+}

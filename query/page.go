@@ -219,7 +219,11 @@ func (s *scan) readBatch(ctx context.Context, u unit, f *parquetio.File, rg int,
 		return err
 	}
 	defer func() { s.memory.done(reserved) }()
-	b, err := f.Read(ctx, rg, s.project, withExact, ranges)
+	read := f.Read
+	if s.lends || s.take == nil {
+		read = f.ReadLent
+	}
+	b, err := read(ctx, rg, s.project, withExact, ranges)
 	if err != nil {
 		return unreadable(u.pf.Location, err)
 	}

@@ -26,6 +26,7 @@ type scan struct {
 	memory     *account
 	after      *Position // matching rows before it are not looked at, nil without
 	hooks
+	lends  bool                    // what take is given is not looked at after its release, as the answer's batches are not
 	cancel context.CancelCauseFunc // ends everything: the query has failed
 	full   context.CancelFunc      // ends evaluation: count is none and the page is full
 

@@ -121,6 +121,7 @@ func (l *lanes) next() int {
 func (s *scan) inOrder(ctx context.Context, each func(arrow.RecordBatch) error) (link, error) {
 	ways := &lanes{open: map[int]*lane{}}
 	s.urgent = func(u unit) bool { return ways.isHead(u.seq) }
+	s.lends = true
 	s.take = func(ctx context.Context, u unit, _ int, _ []parquetio.RowRange, b arrow.RecordBatch) error {
 		way := ways.of(u.seq)
 		select {
