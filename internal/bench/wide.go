@@ -4,7 +4,7 @@ import "fmt"
 
 // wideKinds are values of 100 MB that become very little, half of themselves, and nothing less when they are compressed.
 var wideKinds = []struct{ name, what, fill string }{
-	{"wide", "10 values of 100 MB that compress", `INSERT INTO public.wide SELECT 'wide', decode(repeat(md5(i::text), 6250000), 'hex') FROM generate_series(1, 10) i`},
+	{"wide_zip", "10 values of 100 MB that compress", `INSERT INTO public.wide SELECT 'wide_zip', decode(repeat(md5(i::text), 6250000), 'hex') FROM generate_series(1, 10) i`},
 	{"wide_half", "10 of hex digits", `INSERT INTO public.wide SELECT 'wide_half', convert_to(repeat(hex, 20), 'UTF8') FROM public.block`},
 	{"wide_noise", "10 that do not compress", `INSERT INTO public.wide SELECT 'wide_noise', decode(repeat(hex, 40), 'hex') FROM public.block`},
 }
