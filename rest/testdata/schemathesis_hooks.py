@@ -13,7 +13,7 @@ NUMBERS = ["id", "grp", "even"]
 CONTENT = {
     "syntax", "unknown_column", "type_mismatch", "unknown_filter", "too_deep", "too_long", "missing_field", "bad_limit", "bad_offset",
     "bad_columns", "duplicate_column", "ambiguous_partition", "bad_page_token", "foreign_page_token", "bad_snapshot", "bad_timeout",
-    "not_a_partition", "bad_aggregate", "bad_order", "bad_group",
+    "not_a_partition", "bad_aggregate", "unknown_aggregate", "too_many", "out_of_range", "division_by_zero", "invalid_value", "unknown_type",
 }
 
 
