@@ -86,6 +86,7 @@ func benchmarkPlan(b *testing.B, location string) {
 		b.Fatal(err)
 	}
 	run("warm", func() *Catalog { return warm }, all, 10_000)
+	weight := warm.plans.manifests.Weight() + warm.plans.plans.Weight() + warm.plans.lists.Weight()
 	run("newsnapshot", func() *Catalog {
 		warm.plans.plans = newPlanCache().plans
 		return warm
@@ -100,6 +101,7 @@ func benchmarkPlan(b *testing.B, location string) {
 		return []PlanPartition{part}, err
 	}, 100)
 	b.Run("bounds", func(b *testing.B) {
+		defer func() { b.ReportMetric(float64(weight)/10_000, "cached-B/file") }()
 		cols := tbl.Schema().Columns
 		for b.Loop() {
 			for _, p := range plan {
