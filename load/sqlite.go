@@ -18,8 +18,8 @@ import (
 //
 // A file is built under a temporary name, read back, and put in its place as a whole. Beside the files stands a manifest,
 // <base>.json. It is created before the first file, if nobody has it, and so keeps the names for one state of one source; it
-// is complete when all files are. A run that is killed leaves whole files, an incomplete manifest, and a temporary file in
-// $TMPDIR; the same command writes the files again.
+// is complete when all files are. A run that is killed leaves whole files, an incomplete manifest, and temporary files in
+// $TMPDIR, which a run removes after a day; the same command writes the files again.
 //
 // Memory is bounded by the batches and SQLite's page caches, not by the size of the source. $TMPDIR needs room for the files
 // that are at work, twice RowsPerFile rows or a little more.
@@ -155,6 +155,7 @@ const finishing = 2
 // write builds all files. One goroutine reads the source and encodes its rows, one inserts them, and files that have all
 // their rows are checked beside that.
 func (s *SQLite) write(ctx context.Context, src *liteSource, t *liteTarget) (*liteManifest, error) {
+	removeStale()
 	s.Progress.Begin("sqlite", src.rows)
 	defer s.Progress.End()
 	files := t.planned()

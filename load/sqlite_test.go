@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -578,10 +579,16 @@ func TestSQLiteDamaged(t *testing.T) {
 	}
 }
 
-// An interrupted run leaves no file and no temporary one.
+// An interrupted run leaves no file and no temporary one; those that a killed one left long ago go.
 func TestSQLiteInterrupted(t *testing.T) {
 	dir, out, tmp := parts(t, 8, 500), t.TempDir(), t.TempDir()
 	t.Setenv("TMPDIR", tmp)
+	for name, age := range map[string]time.Duration{"frostline-OLD.sqlite": 25 * time.Hour, "frostline-NEW.sqlite.keep": 25 * time.Hour} {
+		path := filepath.Join(tmp, name)
+		if err := errors.Join(os.WriteFile(path, []byte("x"), 0o600), os.Chtimes(path, time.Time{}, time.Now().Add(-age))); err != nil {
+			t.Fatal(err)
+		}
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &SQLite{BatchRows: 100, Progress: hook{cancel}}
 	if _, err := s.Run(ctx, SQLiteRequest{Source: dir, To: out}); !errors.Is(err, context.Canceled) {
@@ -591,6 +598,9 @@ func TestSQLiteInterrupted(t *testing.T) {
 		if left, _ := filepath.Glob(d + "/*.sqlite"); len(left) > 0 {
 			t.Errorf("left: %v", left)
 		}
+	}
+	if _, err := os.Stat(filepath.Join(tmp, "frostline-NEW.sqlite.keep")); err != nil {
+		t.Errorf("a file that is not ours is gone: %v", err)
 	}
 	if r := mustLite(t, SQLiteRequest{Source: dir, To: out}); r.Records != 4000 {
 		t.Errorf("rerun: %+v", r)

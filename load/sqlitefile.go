@@ -15,12 +15,26 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"frostline/digest"
 )
+
+// staleLite is the age at which a temporary file is one that a killed run has left: one that is being built changes all the time.
+const staleLite = 24 * time.Hour
+
+// removeStale removes what killed runs left long ago.
+func removeStale() {
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), "frostline-*.sqlite"))
+	for _, path := range left {
+		if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > staleLite {
+			os.Remove(path)
+		}
+	}
+}
 
 // build makes one file of the rows that come, reads it back and puts it in its place.
 func (s *SQLite) build(ctx context.Context, src *liteSource, t *liteTarget, f *SQLiteFile, files int, rows <-chan *cells) (err error) {

@@ -110,6 +110,7 @@ var rules = []rule{
 	only("github.com/aws/smithy-go", "the AWS SDK is imported in objstore/ and internal/rdsauth", "objstore"),
 	only("github.com/labstack/echo/v4", "echo is imported in rest/ alone", "rest"),
 	only("github.com/apache/iceberg-go", "Apache iceberg-go is imported in iceberg/ alone", "iceberg"),
+	only("zombiezen.com/go/sqlite", "SQLite is imported in load/ alone (ADR 2)", "load", "internal/e2e"),
 	only("database/sql", "database/sql is banned, so that the package sql never collides"),
 	only("github.com/apache/arrow/go", "the one Arrow is arrow-go v18 (ADR 1)"),
 }
@@ -162,6 +163,7 @@ func TestRulesCatch(t *testing.T) {
 		{"iceberg", "github.com/aws/aws-sdk-go-v2/service/s3", "the AWS SDK"},
 		{"query", "github.com/labstack/echo/v4/middleware", "echo is imported in rest/ alone"},
 		{"parquetio", "github.com/apache/iceberg-go/table", "in iceberg/ alone"},
+		{"restore", "zombiezen.com/go/sqlite/sqlitex", "in load/ alone"},
 		{"postgres", "database/sql", "database/sql is banned"},
 		{"coltype", "github.com/apache/arrow/go/v17/arrow", "ADR 1"},
 	} {
