@@ -44,7 +44,7 @@ func Big(tb testing.TB, w *Warehouse, files, rows int) {
 			b.Field(4).AppendNull()
 		}
 		rec := b.NewRecordBatch()
-		tb.Cleanup(rec.Release)
+		defer rec.Release()
 		list = append(list, File{Batches: []arrow.RecordBatch{rec}, Options: parquetio.WriteOptions{}})
 	}
 	t.Add(tb, fmt.Sprintf("part=%d", files), list...)
