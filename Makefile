@@ -42,7 +42,7 @@ lint:
 
 interop: build
 	scripts/need postgresql python
-	FROSTLINE_REQUIRE_PG=1 FROSTLINE_PYTHON=$(CURDIR)/.cache/venv/bin/python $(GO) test -count=1 -v -run 'TestInterop|TestEvolution' ./internal/e2e ./parquetio ./rest
+	FROSTLINE_REQUIRE_PG=1 FROSTLINE_PYTHON=$(CURDIR)/.cache/venv/bin/python $(GO) test -count=1 -v -run 'TestInterop|TestEvolution|TestClients' ./internal/e2e ./parquetio ./rest
 
 bench: build
 	scripts/need postgresql gcc

@@ -1,48 +1,75 @@
-package rest
+package rest_test
 
 import (
-	"bytes"
-	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 
 	"frostline/query"
+	"frostline/query/querytest"
+	"frostline/rest"
 )
 
-// A token and a long query belong to their caller.
+// A page token and a long query belong to their caller.
 func TestCallersAreApart(t *testing.T) {
-	r := query.Request{Path: "public/t"}
-	ada, bob := bind(Caller{ID: "ada"}, r), bind(Caller{ID: "bob"}, r)
-	if bytes.Equal(ada, bob) || !bytes.Equal(ada, bind(Caller{ID: "ada"}, r)) {
-		t.Error("requests of two callers are bound alike")
+	w := querytest.Events(t)
+	a := serve(t, w, query.Options{}, rest.Options{Long: rest.LongOptions{Folder: folder{w.Store}}, Identify: func(r *http.Request) (rest.Caller, error) {
+		who := r.Header.Get("X-Who")
+		if who == "" {
+			return rest.Caller{}, &query.Error{Code: query.NotFound, Reason: "nobody", Field: "X-Who", Msg: "say who you are"}
+		}
+		if who == "broken" {
+			return rest.Caller{}, errors.New("no answer")
+		}
+		return rest.Caller{ID: who}, nil
+	}})
+	as := func(who, method, path, body string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequest(method, a.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Who", who)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, text(t, res)
 	}
-	keys := newTokens(nil)
-	token, err := keys.sign(page{Position: query.Position{Snapshot: 7}}, ada)
-	if err != nil {
-		t.Fatal(err)
+	if status, body := as("", "GET", "/api/v1/archives/query?wrong=1", ""); status != 404 || !strings.Contains(body, `"code":"nobody"`) {
+		t.Errorf("nobody: %d %s", status, body)
 	}
-	if _, err := keys.open(token, bob); err != errForeign {
-		t.Errorf("bob opens ada's token: %v", err)
+	if status, body := as("broken", "GET", "/api/v1/archives/tables", ""); status != 500 || strings.Contains(body, "no answer") {
+		t.Errorf("broken: %d %s", status, body)
 	}
-	if p, err := keys.open(token, ada); err != nil || p.Snapshot != 7 {
-		t.Errorf("ada: %v", err)
+	ask := func(token string) string {
+		return fmt.Sprintf(`{"archivePath":"public/events","columns":["id"],"limit":1,"pageToken":%q}`, token)
+	}
+	_, body := as("ada", "POST", "/api/v1/archives/query", ask(""))
+	token := member(t, body, "nextPageToken")
+	if status, body := as("bob", "POST", "/api/v1/archives/query", ask(token)); status != 400 || member(t, body, "code") != "foreign_page_token" {
+		t.Errorf("bob with ada's token: %d %s", status, body)
+	}
+	if status, body := as("ada", "POST", "/api/v1/archives/query", ask(token)); status != 200 || rows(t, body) != `[{"id":1}]` {
+		t.Errorf("ada: %d %s", status, body)
 	}
 
-	l := &longQueries{byID: map[string]*longQuery{}, loaded: true, opt: LongOptions{Folder: nowhere{}}}
-	q := &longQuery{done: make(chan struct{})}
-	q.state.Caller, q.state.Query.Id = "ada", "0123456789abcdef0123456789abcdef"
-	l.byID[q.state.Query.Id] = q
-	if got, err := l.find(context.Background(), Caller{ID: "ada"}, q.state.Query.Id); err != nil || got != q {
-		t.Errorf("ada: %v", err)
+	_, body = as("ada", "POST", queries, `{"archivePath":"public/events","clientToken":"one"}`)
+	id := member(t, body, "id")
+	for _, r := range [][2]string{{"GET", ""}, {"GET", "/results"}, {"GET", "/download"}, {"POST", "/cancel"}, {"DELETE", ""}} {
+		if status, body := as("bob", r[0], queries+"/"+id+r[1], ""); status != 404 || member(t, body, "code") != "unknown_query" {
+			t.Errorf("bob, %s %s: %d %s", r[0], r[1], status, body)
+		}
 	}
-	for _, id := range []string{"bob", ""} {
-		if _, err := l.find(context.Background(), Caller{ID: id}, q.state.Query.Id); asProblem(err).Code != "unknown_query" || asProblem(err).Status != 404 {
-			t.Errorf("%q finds ada's query: %v", id, err)
-		}
-		if list, err := l.list(context.Background(), Caller{ID: id}, ""); err != nil || len(list) != 0 {
-			t.Errorf("%q lists %v %v", id, list, err)
-		}
+	if _, body := as("bob", "GET", queries, ""); body != `{"queries":[]}`+"\n" {
+		t.Errorf("bob's queries: %s", body)
+	}
+	if status, body := as("bob", "POST", queries, `{"archivePath":"public/events","clientToken":"one"}`); status != 202 || member(t, body, "id") == id {
+		t.Errorf("bob's clientToken: %d %s", status, body)
+	}
+	if status, body := as("ada", "GET", queries+"/"+id, ""); status != 200 || member(t, body, "id") != id {
+		t.Errorf("ada: %d %s", status, body)
 	}
 }
-
-// nowhere is a folder that is not asked.
-type nowhere struct{ Folder }

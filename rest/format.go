@@ -27,7 +27,7 @@ const notAcceptable query.Code = "not_acceptable"
 
 // format is the format of the answer: the one asked for, else what the header Accept likes best, else JSON.
 func (s *Server) format(c echo.Context, asked api.Format) (api.Format, error) {
-	c.Response().Header().Add(echo.HeaderVary, "Accept, Accept-Encoding")
+	c.Response().Header().Add(echo.HeaderVary, echo.HeaderAccept)
 	best := asked
 	if best == "" {
 		accept := strings.Join(c.Request().Header.Values(echo.HeaderAccept), ",")

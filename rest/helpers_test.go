@@ -2,13 +2,16 @@ package rest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"iter"
+	"net/http"
 	"net/http/httptest"
 	"strings"
+	"testing"
 
 	"frostline/coltype"
 	"frostline/objstore"
@@ -65,3 +68,28 @@ func (w parquetWriter) Close() error {
 
 // newClient stands for a server at url that the test has started by itself.
 func newClient(url string) *httptest.Server { return &httptest.Server{URL: url} }
+
+// text is the body of an answer.
+func text(t *testing.T, res *http.Response) string {
+	t.Helper()
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// member is a string of a JSON object.
+func member(t *testing.T, object, name string) string {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal([]byte(object), &m); err != nil {
+		t.Fatalf("%v: %s", err, object)
+	}
+	s, _ := m[name].(string)
+	if s == "" {
+		t.Fatalf("no %s in %s", name, object)
+	}
+	return s
+}

@@ -108,9 +108,11 @@ type longQueries struct {
 	opt    LongOptions
 	engine Engine
 	log    *slog.Logger
-	ctx    context.Context // of what runs
-	stop   context.CancelFunc
-	slots  chan struct{}
+	// observe counts what the engine has answered.
+	observe func(res *query.Result, err error, took time.Duration)
+	ctx     context.Context // of what runs
+	stop    context.CancelFunc
+	slots   chan struct{}
 
 	mu     sync.Mutex
 	loaded bool
@@ -165,8 +167,9 @@ func (l *longQueries) load(ctx context.Context) error {
 			if err != nil || st == nil {
 				return err
 			}
-			if !st.ended() && st.Instance == l.opt.Instance {
-				st.end(api.StateFAILED, problemOf(&query.Error{Code: query.Internal, Reason: "server_stopped", Msg: "the server was stopped while the query was " +
+			lost := time.Since(st.Query.SubmittedAt) > st.Timeout+l.opt.Retention // of a server that did not come back
+			if !st.ended() && (st.Instance == l.opt.Instance || lost) {
+				st.end(api.StateFAILED, asProblem(&query.Error{Code: query.Internal, Reason: "server_stopped", Msg: "the server was stopped while the query was " +
 					strings.ToLower(string(st.Query.State)), Hint: "submit it again"}), l.opt.Retention)
 				if err := l.keep(gctx, st); err != nil {
 					return err

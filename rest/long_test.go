@@ -301,10 +301,15 @@ func TestLongQueriesSurviveARestart(t *testing.T) {
 	}
 	cut, waiting := a.submit(t, allOf+`}`), a.submit(t, allOf+`}`)
 	a.wait(t, cut, "RUNNING")
-	// A state as a killed server leaves it, and one of another server.
-	killed, elsewhere := strings.Repeat("ab", 16), strings.Repeat("cd", 16)
-	for id, instance := range map[string]string{killed: "one", elsewhere: "two"} {
-		state := fmt.Sprintf(`{"version":1,"query":{"id":%q,"state":"RUNNING","submittedAt":"2024-01-01T00:00:00Z","archivePath":"x","statistics":{}},"caller":"","instance":%q}`, id, instance)
+	// A state as a killed server leaves it, and two of other servers.
+	killed, elsewhere, lost := strings.Repeat("ab", 16), strings.Repeat("cd", 16), strings.Repeat("01", 16)
+	for id, instance := range map[string]string{killed: "one", elsewhere: "two", lost: "lost"} {
+		at := time.Now().UTC()
+		if id == lost { // its server has not come back for long
+			at = at.AddDate(0, 0, -2)
+		}
+		state := fmt.Sprintf(`{"version":1,"query":{"id":%q,"state":"RUNNING","submittedAt":%q,"archivePath":"x","statistics":{}},"caller":"","instance":%q}`,
+			id, at.Format(time.RFC3339), instance)
 		if _, err := w.Store.Put(t.Context(), "_queries/"+id+"/state.json", strings.NewReader(state)); err != nil {
 			t.Fatal(err)
 		}
@@ -315,7 +320,7 @@ func TestLongQueriesSurviveARestart(t *testing.T) {
 	stop()
 
 	a, stop = start(w.Store, rest.LongOptions{})
-	for _, id := range []string{cut, waiting, killed} {
+	for _, id := range []string{cut, waiting, killed, lost} {
 		if s := a.wait(t, id, strings.Fields(ended)...); s.State != "FAILED" || s.Error.Code != "server_stopped" {
 			t.Errorf("%s: %+v", id, s)
 		}

@@ -121,10 +121,10 @@ func (l *longQueries) run(ctx context.Context, q *longQuery) {
 	case q.cancelled:
 		st.end(api.StateCANCELLED, problem{}, l.opt.Retention)
 	case l.ctx.Err() != nil:
-		st.end(api.StateFAILED, problemOf(&query.Error{Code: query.Internal, Reason: "server_stopped", Msg: "the server was stopped before the query had ended",
+		st.end(api.StateFAILED, asProblem(&query.Error{Code: query.Internal, Reason: "server_stopped", Msg: "the server was stopped before the query had ended",
 			Hint: "submit it again"}), l.opt.Retention)
 	default:
-		st.end(api.StateFAILED, problemOf(err), l.opt.Retention)
+		st.end(api.StateFAILED, asProblem(err), l.opt.Retention)
 	}
 	if err != nil {
 		st.Parts, st.Schema = nil, nil
@@ -140,9 +140,6 @@ func (l *longQueries) run(ctx context.Context, q *longQuery) {
 		l.log.Error("state of a long query not kept", "id", kept.Query.Id, "error", err)
 	}
 }
-
-// problemOf describes err as the answer of a request would.
-func problemOf(err error) problem { return asProblem(err) }
 
 // end is the last change of a state.
 func (s *longState) end(state api.State, why problem, retention time.Duration) {
@@ -176,6 +173,7 @@ func (l *longQueries) execute(ctx context.Context, q *longQuery) (*query.Result,
 	defer cancel()
 	w := &resultWriter{ctx: timed, folder: l.opt.Folder, id: st.Query.Id, limit: l.opt.ResultBytes}
 	var rows *lines
+	begun := time.Now()
 	res, err := l.engine.Stream(timed, q.request, func(cols []coltype.Column, _ int64) error {
 		o, err := newObjects(cols, q.strings)
 		if err != nil {
@@ -187,6 +185,7 @@ func (l *longQueries) execute(ctx context.Context, q *longQuery) (*query.Result,
 		l.mu.Unlock()
 		return nil
 	}, func(b arrow.RecordBatch) error { return rows.write(b) })
+	l.observe(res, err, time.Since(begun))
 	if err == nil {
 		defer res.Release()
 		err = w.close()

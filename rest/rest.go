@@ -1,9 +1,13 @@
-// Package rest is the HTTP door: the echo routes of the archive API, their strict requests, their
-// JSON answers, health and metrics.
+// Package rest is the HTTP door: the API of openapi.yaml, its strict requests, its answers in JSON, JSON Lines, CSV, Arrow
+// and Parquet, page tokens, long queries, health and metrics.
 //
-// Errors are application/problem+json (RFC 9457) with type, title, status, detail, code and, where
-// they are known, field, position and hint. Values of filters are never logged. There is no
-// authentication yet: bind it to loopback, or put a proxy that has one in front.
+// openapi.yaml is the source: package api is generated from it, requests are checked against it, and it is served.
+// Errors are application/problem+json (RFC 9457) with type, title, status, detail, code and, where they are known, field,
+// position and hint. Values of filters are never logged. Without Options.Identify everyone who reaches the server may ask:
+// bind it to loopback, or put a proxy that asks who it is in front.
+//
+// A long query's state and result are files of Options.Long.Folder. What a crash leaves behind is a state that says RUNNING
+// or QUEUED, which the next start ends as FAILED, and parts of a result without a state, which it removes.
 //
 // JSON of the returned cells follows the column's Iceberg type:
 //
@@ -71,6 +75,8 @@ type Options struct {
 	// Parquet begins a Parquet file of rows of schema s; nil leaves the format out.
 	Parquet func(w io.Writer, s coltype.Schema) (ParquetWriter, error)
 	Long    LongOptions
+	// Identify finds out who sends a request to any of the routes; nil: nobody has to say who he is.
+	Identify Identify
 }
 
 // Server serves the API. It may be used by many goroutines.
@@ -109,17 +115,21 @@ func New(engine Engine, o Options) *Server {
 	}
 	s := &Server{engine: engine, opt: o, echo: echo.New(), operations: operations, metrics: newMetrics(), tokens: newTokens(o.PageKeys),
 		long: newLongQueries(o.Long, engine, o.Log)}
+	s.long.observe = s.metrics.observe
 	s.routes()
 	return s
 }
 
-// routes sets the middleware, from the outside in, and the routes of the document. A middleware that finds out who the caller is
-// stands between observe and strict: who may not ask is not told what is wrong with the question.
+// routes sets the middleware, from the outside in, and the routes of the document. Who may not ask is not told what is wrong
+// with the question: identify stands before strict.
 func (s *Server) routes() {
 	e := s.echo
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.fail
 	e.Use(s.observe)
+	if s.opt.Identify != nil {
+		e.Use(s.identify)
+	}
 	e.Use(s.strict)
 	api.RegisterHandlers(e, handlers{s})
 }

@@ -49,6 +49,7 @@ const smallest = 1 << 10
 func (s *Server) newSink(c echo.Context, media string, compress bool) *sink {
 	k := &sink{c: c, media: media, timeout: s.opt.WriteTimeout, rc: http.NewResponseController(c.Response())}
 	if compress {
+		c.Response().Header().Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
 		k.coding = coding(c.Request().Header.Get(echo.HeaderAcceptEncoding))
 	}
 	return k
