@@ -224,6 +224,12 @@ func (b *binder) eachElement(e *quantified, x, elem side, l *list) node {
 		return n
 	}
 	x = b.shared(x)
+	if e.op == "=" && !e.all {
+		return anyOf(b.oneOf(x, sides, e.at))
+	}
+	if e.op == "<>" && e.all {
+		return &notNode{anyOf(b.oneOf(x, sides, e.at))}
+	}
 	list := make([]node, l.n)
 	for k, s := range sides {
 		list[k] = b.compare(e.op, x, s, e.at)

@@ -13,6 +13,8 @@ type binder struct {
 	slots  map[int]int // column index → slot, filled in at the end
 	refs   []*ref
 	digits int // of numeric literals so far
+
+	computed int // operators that rows are computed with
 }
 
 // ref is a column that a leaf reads.
@@ -266,12 +268,13 @@ func (b *binder) compare(op string, l, r side, at place) node {
 	}
 	lt, eq, gt := passes(op)
 	n := &exprTest{x: b.scalar(l), y: b.scalar(r), by: b.comparator(l, r), lt: lt, eq: eq, gt: gt, e: e, at: at}
-	n.may = l.class == oid && r.class == bigint || l.class == bigint && r.class == oid || l.class == numeric && r.class.isFloat() || l.class.isFloat() && r.class == numeric || l.class == enum || l.class == arrayType
+	n.may = mayFail(l, r)
 	n.bounded = l.col >= 0 && r.col >= 0 && boundedPair(l, r)
-	if !l.isConst() {
-		return n
+	if l.isConst() {
+		return b.folded(n)
 	}
-	return b.folded(n)
+	b.compute(at)
+	return n
 }
 
 // testable gives the constant r as a test of l takes it; ok is false where l has to be converted for the comparison.
@@ -486,9 +489,7 @@ func (b *binder) in(e *in) node {
 		}
 	}
 	if x.expr != nil || x.class == arrayType || x.class == interval || x.class == jsonType || x.class == jsonbType {
-		for _, s := range lits {
-			out = append(out, b.compare("=", x, s, e.at))
-		}
+		out = append(out, b.oneOf(x, lits, e.at)...)
 	} else {
 		out = append(out, b.points(x, lits, e.at)...)
 	}
@@ -497,6 +498,36 @@ func (b *binder) in(e *in) node {
 		return &notNode{n}
 	}
 	return n
+}
+
+// oneOf is x = any of lits, for what is no plain column.
+func (b *binder) oneOf(x side, lits []side, at place) (out []node) {
+	const few = 8
+	var list []side // of one class
+	for _, s := range lits {
+		l, r := b.operator("=", x, s, at)
+		if r.value == nil || x.isConst() || len(lits) <= few || mayFail(l, r) || len(list) > 0 && list[0].class != r.class || r.class == oid {
+			out = append(out, b.compare("=", x, s, at))
+			continue
+		}
+		list = append(list, r)
+	}
+	if len(list) == 0 {
+		return out
+	}
+	self := b.comparator(list[0], list[0])
+	one := func(s side) *vec { return fixedValue(s.class, s.value).v }
+	slices.SortFunc(list, func(l, r side) int { o, _ := self(one(l), 0, one(r), 0); return o })
+	set := newVec(list[0].class.form(), len(list))
+	for k, s := range list {
+		set.set(k, s.class, *s.value)
+	}
+	return append(out, &exprIn{x: b.scalar(x), set: set, n: len(list), by: b.comparator(x, list[0])})
+}
+
+// mayFail tells whether comparing l and r may be an error.
+func mayFail(l, r side) bool {
+	return l.class == oid && r.class == bigint || l.class == bigint && r.class == oid || l.class == numeric && r.class.isFloat() || l.class.isFloat() && r.class == numeric || l.class == enum || l.class == arrayType
 }
 
 // points is x = any of lits.

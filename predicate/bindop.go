@@ -50,6 +50,7 @@ func (b *binder) made(a *apply, typ coltype.Type) side {
 			continue
 		}
 		if _, ok := x.(*fixed); !ok {
+			b.compute(a.at)
 			return s
 		}
 	}

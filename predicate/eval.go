@@ -55,6 +55,7 @@ type call struct {
 	free        [][]uint64
 	dicts       map[*leaf]passed // of the chunk being read; nil: not kept
 	kept        map[*once]kept   // of this batch
+	stop        func() error     // nil: never
 }
 
 // cell is a row's value out of the side column.
@@ -71,6 +72,14 @@ func (c *call) get() []uint64 {
 		return b
 	}
 	return make([]uint64, c.words)
+}
+
+// stopped is the error that ends the evaluation.
+func (c *call) stopped() error {
+	if c.stop == nil {
+		return nil
+	}
+	return c.stop()
 }
 
 func (c *call) put(list ...[]uint64) { c.free = append(c.free, list...) }

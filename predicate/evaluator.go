@@ -21,6 +21,8 @@ type Batch struct {
 	Column func(j int) (arrow.Array, error)
 	// Exact gives the side column. It is nil when that has no entries.
 	Exact func() (arrow.Array, error)
+	// Stop is asked before each operator; its error ends the evaluation. It may be nil.
+	Stop func() error
 }
 
 // Evaluator is a new evaluator of p.
@@ -63,7 +65,7 @@ func (e *Evaluator) Bits(b Batch) ([]uint64, error) {
 	if words := (b.Rows + 63) / 64; words != c.words {
 		c.words, c.free = words, nil
 	}
-	c.rows, c.column, c.cells, c.kept = b.Rows, b.Column, nil, nil
+	c.rows, c.column, c.stop, c.cells, c.kept = b.Rows, b.Column, b.Stop, nil, nil
 	clear(c.arrs)
 	if e.plain {
 		for j := range c.arrs {

@@ -3,6 +3,7 @@ package predicate
 import (
 	"errors"
 	"math/bits"
+	"sort"
 
 	"frostline/coltype"
 )
@@ -40,6 +41,9 @@ func passes(op string) (lt, eq, gt bool) {
 }
 
 func (n *exprTest) eval(c *call, active, t, null []uint64) error {
+	if err := c.stopped(); err != nil {
+		return err
+	}
 	x, err := n.x.eval(c, active)
 	if err != nil {
 		return err
@@ -224,6 +228,9 @@ type exprLike struct {
 }
 
 func (n *exprLike) eval(c *call, active, t, null []uint64) error {
+	if err := c.stopped(); err != nil {
+		return err
+	}
 	x, err := n.x.eval(c, active)
 	if err != nil {
 		return err
@@ -273,6 +280,9 @@ type anyTest struct {
 }
 
 func (n *anyTest) eval(c *call, active, t, null []uint64) error {
+	if err := c.stopped(); err != nil {
+		return err
+	}
 	x, err := n.x.eval(c, active)
 	if err != nil {
 		return err
@@ -317,6 +327,42 @@ func (n *anyTest) eval(c *call, active, t, null []uint64) error {
 }
 
 func (*anyTest) outcomes(Known) outcomes { return anything }
+
+// exprIn is x = one of some constants, none of them NULL.
+type exprIn struct {
+	x   scalar
+	set *vec // ascending
+	n   int
+	by  compareFunc // of x and set, which cannot fail
+}
+
+func (n *exprIn) eval(c *call, active, t, null []uint64) error {
+	if err := c.stopped(); err != nil {
+		return err
+	}
+	x, err := n.x.eval(c, active)
+	if err != nil {
+		return err
+	}
+	left := c.get()
+	defer c.put(left)
+	for w := range null {
+		null[w] = x.null[w&x.mask]
+		left[w] = active[w] &^ null[w]
+		t[w] = 0
+	}
+	return eachRow(left, c.rows, func(i int) error {
+		k := sort.Search(n.n, func(k int) bool { o, _ := n.by(x, i, n.set, k); return o <= 0 })
+		if k < n.n {
+			if o, _ := n.by(x, i, n.set, k); o == 0 {
+				t[i/64] |= 1 << (i % 64)
+			}
+		}
+		return nil
+	})
+}
+
+func (*exprIn) outcomes(Known) outcomes { return anything }
 
 // once keeps the values of an operand that stands in several comparisons.
 type once struct{ x scalar }
@@ -363,6 +409,8 @@ func raises(n node) bool {
 	case *exprTest:
 		return n.may || n.x.raises() || n.y.raises()
 	case *exprNull:
+		return n.x.raises()
+	case *exprIn:
 		return n.x.raises()
 	case *truth:
 		return n.x.raises()

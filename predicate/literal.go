@@ -71,6 +71,14 @@ func (b *binder) count(n int, at place) {
 	}
 }
 
+// compute counts what is evaluated for each row beside tests of a column.
+func (b *binder) compute(at place) {
+	if b.computed++; b.computed > maxComputed {
+		panic((&Error{Code: CodeTooLong, Field: at.field, Pos: at.pos, Msg: "the expression computes too much"}).
+			hint("%d operators, casts and comparisons of computed values are allowed", maxComputed))
+	}
+}
+
 // resolve reads an unknown literal as class c, which is not enum.
 func (b *binder) resolve(s side, c class) side {
 	if s.class != unknown {

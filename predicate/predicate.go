@@ -65,10 +65,11 @@ func (e *Error) Error() string {
 
 // The limits of an expression.
 const (
-	MaxText  = 64 << 10  // bytes of a filterExpression
-	MaxDepth = 200       // nested parentheses, NOT and IS
-	MaxList  = 10_000    // items of one IN list
-	maxDigit = 1_000_000 // digits of all numeric literals of one expression, exponents written out
+	MaxText     = 64 << 10  // bytes of a filterExpression
+	MaxDepth    = 200       // nested parentheses, NOT and IS
+	MaxList     = 10_000    // items of one IN list
+	maxComputed = 2000      // operators, casts and comparisons that are computed for each row
+	maxDigit    = 1_000_000 // digits of all numeric literals of one expression, exponents written out
 )
 
 // Expr is a parsed, unbound expression. The nil Expr is true.

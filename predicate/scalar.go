@@ -283,6 +283,9 @@ type apply struct {
 func (a *apply) raises() bool { return a.may || a.x.raises() || a.y != nil && a.y.raises() }
 
 func (a *apply) eval(c *call, active []uint64) (*vec, error) {
+	if err := c.stopped(); err != nil {
+		return nil, err
+	}
 	x, err := a.x.eval(c, active)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"math/bits"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -66,7 +67,7 @@ func (s *scan) hits(ctx context.Context, u unit, ranges []parquetio.RowRange, ro
 	}
 	defer s.memory.done(reserved)
 	err = u.file.Windows(ctx, u.rg, s.filterOn, withExact, ranges, eval.Plain(), func(w *parquetio.Window) error {
-		b := predicate.Batch{Rows: w.Rows(), Column: w.Column}
+		b := predicate.Batch{Rows: w.Rows(), Column: w.Column, Stop: ctx.Err}
 		if withExact {
 			b.Exact = func() (arrow.Array, error) {
 				exact, err := w.Exact()
@@ -91,6 +92,13 @@ func (s *scan) hits(ctx context.Context, u unit, ranges []parquetio.RowRange, ro
 
 // addBits notes the rows from first whose bits are set, keeping no more than most.
 func (s *selection) addBits(first int64, hits []uint64, most int64) {
+	if s.held < most {
+		runs := 0
+		for _, word := range hits {
+			runs += bits.OnesCount64(word &^ (word << 1))
+		}
+		s.kept = slices.Grow(s.kept, int(min(int64(runs), most-s.held)))
+	}
 	for w, word := range hits {
 		if s.held >= most {
 			s.rows += int64(bits.OnesCount64(word))
