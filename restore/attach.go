@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"frostline/postgres"
 )
@@ -20,7 +21,9 @@ func (r *Restorer) attach(ctx context.Context, p *plan) error {
 	}
 	for _, s := range steps {
 		r.Log.Info("attach", "table", p.target.String(), "step", s.Name)
+		begin := time.Now()
 		err := r.DB.RunStep(ctx, s)
+		r.Log.Info("attach: step ended", "table", p.target.String(), "step", s.Name, "seconds", time.Since(begin).Seconds(), "done", err == nil)
 		if s.Name == "analyse" && errors.Is(err, postgres.ErrBadValue) {
 			// ANALYZE computes with the values, and some are too large for it (1e131071 in a numrange). The partition
 			// is attached, and would be as little analysed had it never been away.
