@@ -21,6 +21,10 @@ type hooks struct {
 	// decided is asked of files and row groups all of whose rows match; true: metadata has said all that
 	// is wanted of them, and they are not read. u.file is nil for a file.
 	decided func(u unit) bool
+	// useless is asked of all others; true: nothing of them is wanted, not even their number.
+	useless func(u unit) bool
+	// arrange is the order of a file's row groups, nil as they stand.
+	arrange func(o *opening) []int
 	// hopeless is asked before rows of a row group are read; true: none of them can be in the answer.
 	hopeless func(u unit, f *parquetio.File, rg int) bool
 	// urgent reports whether the units that wait wait for this one.

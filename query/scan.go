@@ -215,7 +215,16 @@ func (s *scan) dispatch(ctx context.Context, units chan<- unit, opens *sync.Wait
 
 // rowGroupUnits sends the row groups of an opened file that are left.
 func (s *scan) rowGroupUnits(o *opening, send func(unit) bool) bool {
-	for rg, g := range o.groups {
+	var order []int
+	if s.arrange != nil {
+		order = s.arrange(o)
+	}
+	for i := range o.groups {
+		rg := i
+		if order != nil {
+			rg = order[i]
+		}
+		g := o.groups[rg]
 		s.rowGroups.total.Add(1)
 		var from int64
 		if o.resume {
@@ -233,7 +242,7 @@ func (s *scan) rowGroupUnits(o *opening, send func(unit) bool) bool {
 			continue
 		}
 		u := unit{part: o.part, pf: o.pf, file: o.file, rg: rg, from: from, all: g.verdict == predicate.All, read: new(bool)}
-		if u.all && s.decided != nil && s.decided(u) {
+		if u.all && s.decided != nil && s.decided(u) || s.useless != nil && s.useless(u) {
 			continue
 		}
 		if !send(u) {
@@ -262,7 +271,8 @@ func (s *scan) openAhead(ctx context.Context, ahead chan<- *opening, opens *sync
 			if v == predicate.None || before {
 				continue
 			}
-			if v == predicate.All && s.decided != nil && s.decided(unit{part: part, pf: pf, all: true}) {
+			file := unit{part: part, pf: pf, all: v == predicate.All}
+			if file.all && s.decided != nil && s.decided(file) || s.useless != nil && s.useless(file) {
 				continue
 			}
 			o := &opening{part: part, pf: pf, all: v == predicate.All && !s.opensAll && !resume, resume: resume, done: make(chan struct{})}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -26,6 +27,7 @@ type winner struct {
 type source struct {
 	unit
 	group int // u.rg, or that of a whole file
+	rank  int // of its file in the stable order
 }
 
 // before orders rows by their keys, ties as they stand in the archive.
@@ -34,8 +36,8 @@ func (w *winner) before(o *winner) bool {
 		return c < 0
 	}
 	if w.at != o.at {
-		if w.at.seq != o.at.seq {
-			return w.at.seq < o.at.seq
+		if w.at.rank != o.at.rank {
+			return w.at.rank < o.at.rank
 		}
 		return w.at.group < o.at.group
 	}
@@ -65,20 +67,23 @@ type race struct {
 	keys []sortKey
 	cols []coltype.Column // that the keys are of
 	most int64
+	rank map[string]int // of files by location, in the stable order
 
 	mu      sync.Mutex
 	rows    worstFirst // a heap once it is full
 	full    bool
 	sources map[[2]int]*source
+	skipped atomic.Int64 // rows that match and were not looked at
 }
 
 // sorted is the page's rows in order.
 type sorted struct {
-	q    *query
-	rows []winner
-	scan *scan
-	tail link
-	next bool
+	q     *query
+	rows  []winner
+	scan  *scan
+	tail  link
+	exact bool // tail.rows is all that match
+	next  bool
 }
 
 // winners scans the sort keys and finds the page's rows.
@@ -93,20 +98,34 @@ func (q *query) winners(ctx context.Context) (*sorted, error) {
 		k.col = len(race.keys)
 		race.keys = append(race.keys, k)
 	}
-	first, most := r.Offset, r.Offset+r.Limit
+	first, most, exact := r.Offset, r.Offset+r.Limit, r.Count == CountExact
 	r.Offset, r.Limit, r.Count, r.After = 0, 1<<62, CountExact, nil
 	keys := *q.plan
 	keys.project = race.cols
 	s := q.engine.newScan(&keys, r, q.memory)
 	s.opensAll = true
 	s.take = race.take
+	race.ranks()
 	if !r.NoPrune {
-		s.hopeless = race.hopeless
+		race.bestFirst(&keys)
+		s.hopeless = func(u unit, f *parquetio.File, rg int) bool { return race.hopeless(f.Bounds(rg, race.cols[0])) }
+		s.arrange = race.arrange
+		s.decided = func(u unit) bool {
+			if !race.hopeless(race.bounds(u)) {
+				return false
+			}
+			race.skipped.Add(rowsIn(u))
+			return true
+		}
+		if !exact {
+			s.useless = func(u unit) bool { return race.hopeless(race.bounds(u)) }
+		}
 	}
 	tail, err := s.run(ctx)
 	if err != nil {
 		return nil, err
 	}
+	tail.rows += race.skipped.Load()
 	rows := []winner(race.rows)
 	err = sorting(ctx, rows, func(a, b winner) int {
 		if a.before(&b) {
@@ -117,10 +136,10 @@ func (q *query) winners(ctx context.Context) (*sorted, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &sorted{q: q, scan: s, tail: tail}
+	out := &sorted{q: q, scan: s, tail: tail, exact: exact || !race.full}
 	from := min(first, int64(len(rows)))
 	out.rows = rows[from:min(most, int64(len(rows)))]
-	out.next = len(out.rows) > 0 && tail.rows > most
+	out.next = len(out.rows) > 0 && (tail.rows > most || !out.exact)
 	return out, nil
 }
 
@@ -183,6 +202,9 @@ func (r *race) add(u unit, rg int, b arrow.RecordBatch, row func() int64) error 
 	if len(list) == 0 {
 		return nil
 	}
+	if int64(len(list)) > r.most {
+		list = firstOf(list, int(r.most))
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var grown int64
@@ -205,7 +227,7 @@ func (r *race) worst() []byte {
 func (r *race) source(u unit, rg int) *source {
 	k := [2]int{u.seq, rg}
 	if r.sources[k] == nil {
-		r.sources[k] = &source{unit: u, group: rg}
+		r.sources[k] = &source{unit: u, group: rg, rank: r.rank[u.pf.Location]}
 	}
 	return r.sources[k]
 }
@@ -232,39 +254,33 @@ func (r *race) offer(w winner) int64 {
 	return grown
 }
 
-// hopeless reports whether the bounds of a row group's first sort key show that none of its rows is among the first.
-func (r *race) hopeless(u unit, f *parquetio.File, rg int) bool {
-	k := r.keys[0]
-	c := r.cols[0]
-	if k.form == listForm || k.form == numericForm || k.form == paddedForm || k.form == enumForm || k.form == intervalForm || k.form == timetzForm {
-		return false // their bounds are of the texts
+// firstOf moves the first n of list to its front, in no order, and returns them: Hoare's selection.
+func firstOf(list []winner, n int) []winner {
+	for lo, hi := 0, len(list)-1; lo < hi; {
+		pivot := list[lo+(hi-lo)/2]
+		i, j := lo, hi
+		for i <= j {
+			for list[i].before(&pivot) {
+				i++
+			}
+			for pivot.before(&list[j]) {
+				j--
+			}
+			if i <= j {
+				list[i], list[j] = list[j], list[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch {
+		case n-1 <= j:
+			hi = j
+		case n-1 >= i:
+			lo = i
+		default:
+			return list[:n]
+		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.full {
-		return false
-	}
-	b := f.Bounds(rg, c)
-	if b.Nulls < 0 || b.NaNs != 0 || c.Type.MayBeExact() && b.Nulls > 0 && b.Exact != 0 {
-		return false
-	}
-	if b.Nulls > 0 && k.nullsFirst || b.Nulls == b.Rows {
-		return false
-	}
-	best := b.Min
-	if k.desc {
-		best = b.Max
-	}
-	if best == nil {
-		return false
-	}
-	key, err := k.append(nil, c.Type, cell{v: *best})
-	if err != nil {
-		return false
-	}
-	// A row of the group begins with best or comes later; NULLs come last.
-	worst := r.rows[0].key
-	return bytes.Compare(key, worst[:min(len(key), len(worst))]) > 0
+	return list[:n]
 }
 
 // sortKeys are the keys of a batch's rows, one after the other.
@@ -400,7 +416,7 @@ func (s *sorted) emit(ctx context.Context, start func([]coltype.Column) error, e
 		}
 	}
 	res.Scanned, res.Pruning = s.scan.scanned.Load(), s.scan.pruning()
-	res.Matched, res.Counted = s.tail.rows, true
+	res.Matched, res.Counted = s.tail.rows, s.exact
 	if s.next {
 		res.Next = &Position{Snapshot: s.q.target.snapshot, Seen: s.q.req.Offset + res.Rows}
 		if s.q.req.After != nil {
@@ -431,7 +447,7 @@ func (s *sorted) read(ctx context.Context, rows []winner) (arrow.RecordBatch, er
 	}
 	slices.SortFunc(order, func(a, b int) int {
 		x, y := &rows[a], &rows[b]
-		return cmp.Or(cmp.Compare(x.at.seq, y.at.seq), cmp.Compare(x.at.group, y.at.group), cmp.Compare(x.row, y.row))
+		return cmp.Or(cmp.Compare(x.at.rank, y.at.rank), cmp.Compare(x.at.group, y.at.group), cmp.Compare(x.row, y.row))
 	})
 	places := make([]place, len(rows))
 	var batches []arrow.RecordBatch
