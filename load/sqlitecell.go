@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -323,8 +324,7 @@ func repeated(c liteColumn, value string, n int) arrow.Array {
 	if c.form == intForm {
 		b := array.NewInt64Builder(memory.DefaultAllocator)
 		defer b.Release()
-		var v int64
-		fmt.Sscan(value, &v) // hiveType has seen that it is a number
+		v, _ := strconv.ParseInt(value, 10, 64) // hiveType has seen that it is a number
 		for range n {
 			b.Append(v)
 		}

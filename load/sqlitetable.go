@@ -176,7 +176,7 @@ type liteIndex struct {
 }
 
 var (
-	indexBody = regexp.MustCompile(`^USING btree \((.*)\)$`)
+	indexBody = regexp.MustCompile(`^USING btree \((.*?)\)(?: WITH \([^()]*\))?$`)
 	indexPart = regexp.MustCompile(`^("(?:[^"]|"")+"|[a-z_\x80-\x{10FFFF}][a-z0-9_$\x80-\x{10FFFF}]*)( DESC)?( NULLS FIRST| NULLS LAST)?$`)
 	commas    = regexp.MustCompile(`(?:"(?:[^"]|"")*"|[^",])+`)
 )

@@ -129,7 +129,7 @@ func TestKillLoad(t *testing.T) {
 		w.run("restore", args...)
 		whole := time.Since(start)
 		ends, resumed := map[string]int{}, 0
-		const kills = 6
+		const kills = 4
 		for i := range kills {
 			w.db.Exec(t, mode.begin)
 			cmd := w.command("restore", args...)

@@ -104,7 +104,7 @@ func TestKillSQLite(t *testing.T) {
 	start := time.Now()
 	w.run("restore", args(t.TempDir())...)
 	whole := time.Since(start)
-	const kills = 8
+	const kills = 6
 	seen := 0
 	for i := range kills {
 		out := t.TempDir()
