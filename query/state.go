@@ -1,6 +1,7 @@
 package query
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -309,11 +310,15 @@ func (s *extreme) add(groups []int32, arr arrow.Array, side []sideText) error {
 
 func (s *extreme) addTyped(groups []int32, arr arrow.Array) error {
 	at, quick := plainBytes(s.f, arr)
+	key := s.quickKey(arr)
 	for i := range arr.Len() {
 		if isNull(arr, i) {
 			continue
 		}
 		g := groupOf(groups, i)
+		if key != nil && s.keys[g] != nil && bytes.Compare(key(i), s.keys[g])*s.sign >= 0 {
+			continue
+		}
 		if quick && s.keys[g] != nil {
 			// The bytes compare as their keys do.
 			if b := at(i); (strings.Compare(b, s.best[g].v.S) < 0) == (s.sign < 0) || b == s.best[g].v.S {
@@ -326,6 +331,22 @@ func (s *extreme) addTyped(groups []int32, arr arrow.Array) error {
 		}
 		if err := s.addCell(g, c); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// quickKey makes the keys of arr's rows, which are not NULL, without a cell; nil where it cannot.
+func (s *extreme) quickKey(arr arrow.Array) func(i int) []byte {
+	buf := make([]byte, 0, 17)
+	switch a := arr.(type) {
+	case *array.Float32:
+		return func(i int) []byte { return appendFloat(buf, float64(a.Value(i))) }
+	case *array.Float64:
+		return func(i int) []byte { return appendFloat(buf, a.Value(i)) }
+	case *array.Decimal128:
+		if s.f == decimalForm && int(a.DataType().(*arrow.Decimal128Type).Scale) == s.t.Scale {
+			return func(i int) []byte { return appendNum(buf, a.Value(i)) }
 		}
 	}
 	return nil
@@ -350,7 +371,7 @@ func (s *extreme) addCell(g int32, c cell) error {
 	if s.key, err = appendCellKey(s.key[:0], s.t, s.f, c); err != nil {
 		return err
 	}
-	if s.keys[g] != nil && strings.Compare(string(s.key), string(s.keys[g]))*s.sign >= 0 {
+	if s.keys[g] != nil && bytes.Compare(s.key, s.keys[g])*s.sign >= 0 {
 		return nil
 	}
 	s.mem += int64(len(s.key)-cap(s.keys[g])) + c.bytes() - s.best[g].bytes()
