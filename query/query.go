@@ -1,16 +1,20 @@
 // Package query answers filtered queries over the archive: it binds a request to a table's
-// columns, prunes by partition, file, row group (statistics, then Bloom
-// filters) and page, evaluates the filter on what is left,
-// and reads only the selected rows of the projected columns.
+// columns, prunes by partition, file, row group (statistics, then Bloom filters) and page, evaluates the filter on what is
+// left, and reads only the selected rows of the projected columns. It also aggregates, groups and sorts
+// them, streams them, and explains what it would read.
 //
 // Contract:
-//   - The answer is that of the table's current snapshot, wholly: a file that cannot be read fails
-//     the query and never makes it return fewer rows.
-//   - Rows come in one stable order (partition name, file location, row in the file), so pages cut
-//     by offset and limit neither overlap nor leave a gap while the table does not change.
+//   - The answer is that of one snapshot, the table's current one unless another is asked for, wholly: a file that
+//     cannot be read fails the query and never makes it return fewer rows.
+//   - Rows come in one stable order (partition name, file location, row in the file), which also decides ties of ORDER
+//     BY. Pages cut by offset and limit neither overlap nor leave a gap while the table does not change; pages that go on from
+//     a [Position] never do.
+//   - Aggregates, groups and order are PostgreSQL's: exact sums, NaN highest, cells of the side column among the others, text by
+//     bytes. Only a sum of floats differs, in that it does not depend on the order of addition.
 //   - Pruning only skips what is proven: unknown statistics keep the data.
-//   - Memory is bounded by the limit, [Options.MaxResultBytes] and the workers, not by the files.
-//   - Every error is an [*Error] with a code. A cancelled context ends a query promptly.
+//   - Memory is bounded by [Options.QueryBytes] and [Options.MemoryBytes], not by the files: what does not fit waits or is
+//     refused, and nothing is spilled.
+//   - Every error is an [*Error] with a code. A cancelled context ends a query promptly, and it then holds nothing.
 //
 // An Engine may be used by many goroutines. It writes nothing.
 package query

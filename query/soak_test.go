@@ -80,7 +80,7 @@ func TestSoak(t *testing.T) {
 	querytest.Big(t, w, files, each)
 	table := w.Store.Root() + "/public/big"
 	debug.FreeOSMemory()
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(limit * 3 / 4)) // as queryd sets it by default: room for what is no heap
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(limit * 3 / 4)) // room for what is no heap, as --memory of the commands leaves it
 	e := engine(w, query.Options{Queries: 16, Queue: clients, MemoryBytes: 256 << 20, QueryBytes: 96 << 20, MaxResultBytes: 64 << 20, CacheBytes: 32 << 20, BloomBytes: 16 << 20})
 
 	ctx, stop := context.WithCancel(context.Background())
