@@ -11,7 +11,7 @@ NUMBERS = ["id", "grp", "even"]
 
 # Codes about the content of a request: columns, filters, limits, tokens of pages.
 CONTENT = {
-    "syntax", "unknown_column", "type_mismatch", "unknown_type", "unknown_filter", "division_by_zero", "out_of_range", "invalid_value", "too_deep", "too_long", "missing_field", "bad_limit", "bad_offset",
+    "syntax", "unknown_column", "type_mismatch", "unknown_filter", "too_deep", "too_long", "missing_field", "bad_limit", "bad_offset",
     "bad_columns", "duplicate_column", "ambiguous_partition", "bad_page_token", "foreign_page_token", "bad_snapshot", "bad_timeout",
     "not_a_partition", "bad_aggregate", "unknown_aggregate", "too_many", "out_of_range", "division_by_zero", "invalid_value", "unknown_type",
 }
