@@ -3,16 +3,25 @@
 // char padding, NaN highest. Text compares by bytes, as under the C collation, and ILIKE folds
 // ASCII letters only, as a server of that locale does.
 //
-// The language is the part of SQL's WHERE that compares one column with literals:
+// The language is SQL's WHERE over the columns of one row:
 //
-//	= <> != < <= > >=   [NOT] LIKE, [NOT] ILIKE, each with ESCAPE   [NOT] IN (…)
+//	= <> != < <= > >=   [NOT] LIKE, [NOT] ILIKE, each with ESCAPE   [NOT] IN (…)   op ANY (array), op ALL (array)
 //	[NOT] BETWEEN [SYMMETRIC]   IS [NOT] NULL | TRUE | FALSE | UNKNOWN   IS [NOT] DISTINCT FROM
-//	AND OR NOT ( )   a bare boolean column
-//	'text' 12 -1.5 1e3 TRUE FALSE NULL DATE '…' TIME '…' TIMESTAMP '…' TIMESTAMPTZ '…'
+//	AND OR NOT ( )   a bare boolean
+//	+ - * / %   ||   @> <@ &&   -> ->> #> #>>   CAST(x AS type)   x::type   lower(x) upper(x) length(x)   ARRAY[…]
+//	'text' 12 -1.5 1e3 TRUE FALSE NULL DATE '…' TIME '…' TIMESTAMP '…' TIMESTAMPTZ '…' INTERVAL '…'
 //
-// [Bind] types a literal as PostgreSQL resolves `column op literal`: a quoted string is read by the
-// column type's input function, a number keeps its own type. What PostgreSQL refuses for its types,
-// Bind refuses. A column whose type has no comparison here takes only IS [NOT] NULL.
+// [Bind] types operands as PostgreSQL resolves operators: a quoted string is read by the input function of the type
+// beside it, a number keeps its own type. What PostgreSQL refuses for its types, Bind refuses. A column whose type has no
+// operators here takes only IS [NOT] NULL.
+//
+// What Bind makes of a comparison of a column with a constant, also a computed one, is a leaf: a test on the column's Arrow
+// values, which bounds and Bloom filters prune. The rest is a scalar: values that are computed for whole batches, and
+// a node that compares them. Their bounds are not known, but for two columns compared.
+//
+// Values that an operator or a cast cannot compute with end the evaluation in an *Error of the caller's. Only rows raise one
+// for which the operand is needed: the operands of AND and OR that cannot raise are evaluated first, then the others from left to
+// right. What is pruned raises nothing.
 //
 // Everything returned is immutable and may be used by many goroutines.
 package predicate

@@ -365,7 +365,7 @@ type FileVerdict struct {
 	RowGroups []GroupVerdict `json:"rowGroups"`
 }
 
-// FilterExpression The part of SQL's WHERE that compares one column with literals. ANDed with filters.
+// FilterExpression SQL's WHERE over the columns of one row: see Filter expressions in the documentation. ANDed with filters.
 type FilterExpression = string
 
 // FilterValue defines model for FilterValue.
@@ -531,7 +531,7 @@ type Query struct {
 	// Filters `column` (equals; null is IS NULL), `column_ne`, `_gt`, `_gte`, `_lt`, `_lte`, `_like`, `_in` (a list). All are ANDed. A column whose own name ends in such a suffix wins.
 	Filters Filters `json:"filters,omitempty,omitzero"`
 
-	// FilterExpression The part of SQL's WHERE that compares one column with literals. ANDed with filters.
+	// FilterExpression SQL's WHERE over the columns of one row: see Filter expressions in the documentation. ANDed with filters.
 	FilterExpression FilterExpression `json:"filterExpression,omitempty,omitzero"`
 
 	// Limit Rows to return; 0 only counts. Absent is 1000 in JSON and all rows in the other formats.
@@ -634,7 +634,7 @@ type Submission struct {
 	// Filters `column` (equals; null is IS NULL), `column_ne`, `_gt`, `_gte`, `_lt`, `_lte`, `_like`, `_in` (a list). All are ANDed. A column whose own name ends in such a suffix wins.
 	Filters Filters `json:"filters,omitempty,omitzero"`
 
-	// FilterExpression The part of SQL's WHERE that compares one column with literals. ANDed with filters.
+	// FilterExpression SQL's WHERE over the columns of one row: see Filter expressions in the documentation. ANDed with filters.
 	FilterExpression FilterExpression `json:"filterExpression,omitempty,omitzero"`
 
 	// Limit Absent is all rows.
@@ -673,7 +673,7 @@ type TableQuery struct {
 	// Filters `column` (equals; null is IS NULL), `column_ne`, `_gt`, `_gte`, `_lt`, `_lte`, `_like`, `_in` (a list). All are ANDed. A column whose own name ends in such a suffix wins.
 	Filters Filters `json:"filters,omitempty,omitzero"`
 
-	// FilterExpression The part of SQL's WHERE that compares one column with literals. ANDed with filters.
+	// FilterExpression SQL's WHERE over the columns of one row: see Filter expressions in the documentation. ANDed with filters.
 	FilterExpression FilterExpression `json:"filterExpression,omitempty,omitzero"`
 
 	// Limit Rows to return; 0 only counts. Absent is 1000 in JSON and all rows in the other formats.
