@@ -36,6 +36,7 @@ type decoder struct {
 	codec int32
 	stats *Stats
 	codes bool // pages keep indices into the dictionary, of whatever type
+	need  int  // rows from the start of the page that are asked of it, 0 is all
 	dict  *decodedPage
 	*pageMemory
 
@@ -183,13 +184,13 @@ func (d *decoder) readPage(h *pageHeader, body []byte) error {
 	p := &d.page
 	p.levels, p.byDict = int(h.values), false
 	p.defs, p.n = nil, p.levels
-	var rep, def, values []byte
-	var err error
 	switch h.typ {
 	case pageData:
-		if values, err = d.plainBody(body, d.codec, int(h.uncompressed)); err != nil {
+		values, err := d.plainBody(body, d.codec, int(h.uncompressed))
+		if err != nil {
 			return err
 		}
+		var rep, def []byte
 		if d.leaf.maxRep > 0 {
 			if rep, values, err = cutLevels(values, h.repEncoding); err != nil {
 				return err
@@ -200,30 +201,67 @@ func (d *decoder) readPage(h *pageHeader, body []byte) error {
 				return err
 			}
 		}
+		if err := d.readLevels(rep, def); err != nil {
+			return err
+		}
+		d.divert()
+		return d.readValues(h.encoding, values, d.wanted())
 	case pageDataV2:
 		levels := int64(h.repLen) + int64(h.defLen)
 		if levels > int64(len(body)) || levels > int64(h.uncompressed) || h.nulls > h.values || h.rows > h.values {
 			return corruptf("page levels are longer than the page")
 		}
-		rep, def = body[:h.repLen], body[h.repLen:levels]
+		if err := d.readLevels(body[:h.repLen], body[h.repLen:levels]); err != nil {
+			return err
+		}
 		codec := d.codec
 		if !h.isCompressed {
 			codec = codecNone
 		}
-		size := int(int64(h.uncompressed) - levels)
-		if size == 0 { // some writers compress nothing to nothing
-			values = make([]byte, 0, padding)
-		} else if values, err = d.plainBody(body[levels:], codec, size); err != nil {
-			return err
-		}
-	default:
-		return corruptf("page of type %d", h.typ)
+		d.divert()
+		return d.readBody(h.encoding, body[levels:], codec, int(int64(h.uncompressed)-levels))
 	}
-	if err := d.readLevels(rep, def); err != nil {
+	return corruptf("page of type %d", h.typ)
+}
+
+// readBody reads the values of a V2 page. Of a long one of which only the first values are wanted, only the beginning
+// is decompressed.
+func (d *decoder) readBody(encoding int32, body []byte, codec int32, size int) error {
+	if size == 0 { // some writers compress nothing to nothing
+		return d.readValues(encoding, make([]byte, 0, padding), d.wanted())
+	}
+	if n := d.wanted(); n < d.page.n && codec == codecZstd {
+		enough := int(float64(size)*float64(n)/float64(d.page.n)) + zstdSpare
+		if values, ok := decompressStart(d.buf, body, size, enough); ok {
+			d.buf = values
+			all := d.page.n
+			if d.readValues(encoding, values, n) == nil {
+				return nil
+			}
+			d.page.n = all // the values at the front are longer than the others
+		}
+	}
+	values, err := d.plainBody(body, codec, size)
+	if err != nil {
 		return err
 	}
-	d.divert()
-	return d.readValues(h.encoding, values)
+	return d.readValues(encoding, values, d.wanted())
+}
+
+// wanted is the number of values, from the first, that are asked of the page.
+func (d *decoder) wanted() int {
+	p := &d.page
+	if d.need <= 0 || d.need >= p.levels || d.leaf.maxRep > 0 || d.direct {
+		return p.n
+	}
+	if p.defs == nil {
+		return min(d.need, p.n)
+	}
+	n := 0
+	for _, x := range p.defs[:d.need] {
+		n += int(x)
+	}
+	return min(n, p.n)
 }
 
 // cutLevels takes the length-prefixed levels of a V1 page off.
@@ -288,17 +326,18 @@ func singleRun(src []byte, n int) (level byte, ok bool) {
 	return src[k], true
 }
 
-func (d *decoder) readValues(encoding int32, b []byte) error {
+// readValues reads the first n values of the page.
+func (d *decoder) readValues(encoding int32, b []byte, n int) error {
 	p, e := &d.page, d.leaf.elem
-	if p.n == 0 { // some writers leave the bytes out then
+	if n == 0 { // of a page without values some writers leave the bytes out
 		p.offs = append(p.offs[:0], 0)
 		return nil
 	}
 	switch encoding {
 	case encPlain:
-		return p.readPlain(b, e, p.n)
+		return p.readPlain(b, e, n)
 	case encRLEDictionary, encPlainDictionary:
-		return d.readIndices(b)
+		return d.readIndices(b, n)
 	case encRLE:
 		if e.typ != physBool {
 			break
@@ -307,23 +346,23 @@ func (d *decoder) readValues(encoding int32, b []byte) error {
 		if err != nil {
 			return err
 		}
-		p.bools = grow(p.bools, p.n)
+		p.bools = grow(p.bools, n)
 		return decodeLevels(p.bools, levels, 1)
 	case encDelta:
 		var err error
 		switch e.typ {
 		case physInt32:
-			p.i32 = grow(p.i32, p.n)
-			_, err = decodeDelta(p.i32, b)
+			p.i32 = grow(p.i32, n)
+			_, err = decodeDelta(p.i32, b, p.n)
 			return err
 		case physInt64:
-			p.i64 = grow(p.i64, p.n)
-			_, err = decodeDelta(p.i64, b)
+			p.i64 = grow(p.i64, n)
+			_, err = decodeDelta(p.i64, b, p.n)
 			return err
 		}
 	case encDeltaLength:
 		if e.typ == physByteArray {
-			return d.readDeltaLength(b)
+			return d.readDeltaLength(b, n)
 		}
 	case encDeltaByteArray:
 		if e.typ == physByteArray || e.typ == physFixed {
@@ -335,12 +374,12 @@ func (d *decoder) readValues(encoding int32, b []byte) error {
 	return corruptf("encoding %d of %s is not supported", encoding, e.typ)
 }
 
-func (d *decoder) readIndices(b []byte) error {
+func (d *decoder) readIndices(b []byte, n int) error {
 	p, dict := &d.page, d.dict
 	if dict == nil || len(b) == 0 {
 		return corruptf("values without a dictionary")
 	}
-	d.idx = grow(d.idx, p.n)
+	d.idx = grow(d.idx, n)
 	if err := decodeIndices(d.idx, b[1:], int(b[0]), dict.n); err != nil {
 		return err
 	}
@@ -350,12 +389,12 @@ func (d *decoder) readIndices(b []byte) error {
 	}
 	switch d.leaf.elem.typ {
 	case physInt32, physFloat:
-		p.i32 = grow(p.i32, p.n)
+		p.i32 = grow(p.i32, n)
 		for i, x := range d.idx {
 			p.i32[i] = dict.i32[x]
 		}
 	case physInt64, physDouble:
-		p.i64 = grow(p.i64, p.n)
+		p.i64 = grow(p.i64, n)
 		for i, x := range d.idx {
 			p.i64[i] = dict.i64[x]
 		}
@@ -363,10 +402,10 @@ func (d *decoder) readIndices(b []byte) error {
 		p.byDict = true
 	case physFixed:
 		w := int(d.leaf.elem.typeLength)
-		if p.n > maxPageBytes/w {
-			return corruptf("page of %d values of %d bytes", p.n, w)
+		if n > maxPageBytes/w {
+			return corruptf("page of %d values of %d bytes", n, w)
 		}
-		d.fixed = grow(d.fixed, p.n*w) // p.data may be a part of the file's own bytes
+		d.fixed = grow(d.fixed, n*w) // p.data may be a part of the file's own bytes
 		for i, x := range d.idx {
 			copy(d.fixed[i*w:], dict.data[int(x)*w:int(x+1)*w])
 		}

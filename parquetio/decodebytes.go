@@ -44,10 +44,10 @@ func (p *decodedPage) readLengths(lengths []int32, limit int) error {
 	return nil
 }
 
-func (d *decoder) readDeltaLength(b []byte) error {
+func (d *decoder) readDeltaLength(b []byte, n int) error {
 	p := &d.page
-	d.idx = grow(d.idx, p.n)
-	rest, err := decodeDelta(d.idx, b)
+	d.idx = grow(d.idx, n)
+	rest, err := decodeDelta(d.idx, b, p.n)
 	if err != nil {
 		return err
 	}
@@ -59,12 +59,12 @@ func (d *decoder) readDeltaLength(b []byte) error {
 func (d *decoder) readDeltaByteArray(b []byte) error {
 	p := &d.page
 	prefixes := make([]int32, p.n, p.n+padding)
-	rest, err := decodeDelta(prefixes, b)
+	rest, err := decodeDelta(prefixes, b, p.n)
 	if err != nil {
 		return err
 	}
 	suffixes := make([]int32, p.n, p.n+padding)
-	if rest, err = decodeDelta(suffixes, rest); err != nil {
+	if rest, err = decodeDelta(suffixes, rest, p.n); err != nil {
 		return err
 	}
 	p.offs = append(p.offs[:0], 0)

@@ -35,9 +35,9 @@ func (c *flatCursor) takeRanges(ranges []RowRange) error {
 			continue
 		}
 		if from >= c.end {
-			c.aim(ranges[0])
+			c.aim(ranges)
 			err := c.load(from)
-			c.dec.to4, c.dec.to8 = nil, nil
+			c.dec.to4, c.dec.to8, c.dec.need = nil, nil, 0
 			if err != nil {
 				return err
 			}
@@ -59,15 +59,25 @@ func (c *flatCursor) takeRanges(ranges []RowRange) error {
 	return nil
 }
 
-// aim lets the page that begins at the start of r be decoded into the sink's memory, if r holds all of it.
-func (c *flatCursor) aim(r RowRange) {
-	for c.next < len(c.pages) && c.pages[c.next].first+c.pages[c.next].rows <= r.Start {
+// aim tells the decoder how far it has to go in the page that holds the first of ranges. One that they hold all of
+// is decoded into the sink's memory.
+func (c *flatCursor) aim(ranges []RowRange) {
+	for c.next < len(c.pages) && c.pages[c.next].first+c.pages[c.next].rows <= ranges[0].Start {
 		c.next++
 	}
 	if c.next == len(c.pages) {
 		return
 	}
-	if p := c.pages[c.next]; p.first != r.Start || p.first+p.rows > r.End {
+	p := c.pages[c.next]
+	if r := ranges[0]; r.Start != p.first || r.End < p.first+p.rows {
+		last := int64(0)
+		for _, r := range ranges {
+			if r.Start >= p.first+p.rows {
+				break
+			}
+			last = min(r.End, p.first+p.rows) - p.first
+		}
+		c.dec.need = int(last)
 		return
 	}
 	s := c.sink

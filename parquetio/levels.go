@@ -137,9 +137,9 @@ func decodeIndices(dst []int32, src []byte, width, size int) error {
 	return nil
 }
 
-// decodeDelta reads DELTA_BINARY_PACKED, which must hold exactly len(dst) values, and gives what
-// follows. src has padding behind it.
-func decodeDelta[T int32 | int64](dst []T, src []byte) ([]byte, error) {
+// decodeDelta reads the first len(dst) values of DELTA_BINARY_PACKED, which must hold exactly total values, and gives what
+// follows all of them. src has padding behind it.
+func decodeDelta[T int32 | int64](dst []T, src []byte, total int) ([]byte, error) {
 	var head [3]uint64
 	for i := range head {
 		v, n := binary.Uvarint(src)
@@ -153,20 +153,21 @@ func decodeDelta[T int32 | int64](dst []T, src []byte) ([]byte, error) {
 		return nil, corruptf("delta header ends too early")
 	}
 	src = src[n:]
-	block, minis, total := head[0], head[1], head[2]
-	if total != uint64(len(dst)) {
-		return nil, corruptf("delta block of %d values, the page has %d", total, len(dst))
+	block, minis := head[0], head[1]
+	if head[2] != uint64(total) {
+		return nil, corruptf("delta block of %d values, the page has %d", head[2], total)
 	}
 	if block == 0 || block > 1<<16 || minis == 0 || minis > block || block%minis != 0 || block/minis%8 != 0 {
 		return nil, corruptf("delta blocks of %d values in %d", block, minis)
 	}
-	if total == 0 {
+	if len(dst) == 0 {
 		return src, nil
 	}
 	per := int(block / minis)
 	last := T(first)
 	dst[0] = last
-	for pos := 1; pos < len(dst); {
+	pos := 1
+	for left := total - 1; left > 0; {
 		d, n := binary.Varint(src)
 		if n <= 0 || len(src)-n < int(minis) {
 			return nil, corruptf("delta block ends too early")
@@ -175,14 +176,19 @@ func decodeDelta[T int32 | int64](dst []T, src []byte) ([]byte, error) {
 		src = src[n+int(minis):]
 		start := pos
 		for _, w := range widths {
-			if pos == len(dst) {
+			if left == 0 {
 				break
 			}
-			k := min(per, len(dst)-pos)
+			k := min(per, left, len(dst)-pos)
 			var err error
-			if src, err = unpackMini(dst[pos:pos+k], src, int(w), per); err != nil {
+			if k == 0 { // behind the values that are wanted
+				if src, err = skipMini(src, int(w), per, min(per, left)); err != nil {
+					return nil, err
+				}
+			} else if src, err = unpackMini(dst[pos:pos+k], src, int(w), per); err != nil {
 				return nil, err
 			}
+			left -= min(per, left)
 			pos += k
 		}
 		for i, x := range dst[start:pos] {
@@ -191,6 +197,14 @@ func decodeDelta[T int32 | int64](dst []T, src []byte) ([]byte, error) {
 		}
 	}
 	return src, nil
+}
+
+// skipMini passes over a miniblock whose first values count.
+func skipMini(src []byte, w, per, values int) ([]byte, error) {
+	if w > 64 || len(src) < (values*w+7)/8 {
+		return nil, corruptf("delta miniblock of %d bits ends too early", w)
+	}
+	return src[min(per*w/8, len(src)):], nil
 }
 
 // unpackMini unpacks the first len(dst) of the per values of a miniblock.
