@@ -156,7 +156,7 @@ func (q *query) groups(ctx context.Context) (*grouped, error) {
 	r.Offset, r.Limit, r.Count, r.After = 0, 1<<62, CountExact, nil
 	q.plan.project = a.reads
 	s := q.engine.newScan(q.plan, r, q.memory)
-	s.opensAll = true
+	s.opensAll, s.lends = true, true
 	s.take = g.take
 	if !r.NoPrune && len(a.keys) == 0 {
 		s.decided = g.decided(s)

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,6 +88,11 @@ func (q *query) plannedBy(ctx context.Context, answer func(ctx context.Context, 
 	if err := q.checkPosition(); err != nil {
 		return nil, err
 	}
+	reads, keys := q.reads()
+	if q.agg == nil {
+		reads = q.project // asked for, also where only their number is
+	}
+	q.warn(slices.Concat(reads, keys))
 	return answer(ctx, q)
 }
 
@@ -177,8 +183,8 @@ func (q *query) page(ctx context.Context) (*Result, error) {
 func (q *query) ended(res *Result, s *scan, tail link) {
 	res.Scanned, res.Pruning = s.scanned.Load(), s.pruning()
 	res.Matched, res.Counted = tail.rows, !tail.full
-	if q.req.After != nil {
-		res.Matched += q.req.After.Seen
+	if s.after != nil && s.after.File != "" {
+		res.Matched += s.after.Seen
 	}
 	if !s.last.set || res.Rows < q.req.Limit || res.Counted && tail.rows <= s.end {
 		return

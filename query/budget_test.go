@@ -51,6 +51,7 @@ func TestBudgets(t *testing.T) {
 			query.TooLarge, "larger than the memory of one query, 12 MiB"},
 		{"bytes read", query.Options{MaxScanBytes: 1 << 20}, query.Request{Path: big, Expression: "note LIKE '%abcdef%'"}, query.TooMuch, "more than 1024 KiB"},
 		{"rows", query.Options{MaxScanRows: 10_000}, query.Request{Path: big, Expression: "grp = 7"}, query.TooMuch, "more than 10000 rows"},
+		{"rows of one unit", query.Options{MaxScanRows: 10}, query.Request{Path: big, Expression: "id < 11"}, query.TooMuch, "more than 10 rows"},
 		{"time", query.Options{Timeout: time.Nanosecond}, all, query.Timeout, "not finished within 1ns"},
 	} {
 		tt.o.Workers = 2

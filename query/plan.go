@@ -64,7 +64,8 @@ type plan struct {
 	filter   *predicate.Predicate // never nil
 	filterOn []coltype.Column     // the columns that filter reads, as filter.Columns()
 	parts    []partition
-	location string // of the table
+	location string            // of the table
+	changed  map[string]string // columns of another type in a partition
 	warnings []string
 }
 
@@ -96,9 +97,7 @@ func (e *Engine) plan(ctx context.Context, t *target, r Request) (*plan, error) 
 	if err := p.bind(r); err != nil {
 		return nil, err
 	}
-	for _, name := range p.uses(changed) {
-		p.warnings = append(p.warnings, fmt.Sprintf("column %q had another type in partition %q and is NULL there; query that partition by its own path", name, changed[name]))
-	}
+	p.changed = changed
 	return p, nil
 }
 
@@ -244,14 +243,16 @@ func (p *plan) bind(r Request) error {
 	return nil
 }
 
-// uses are the columns of set that the query reads, by name.
-func (p *plan) uses(set map[string]string) []string {
+// warn notes which of cols, and of the columns that the filter reads, are NULL in a partition.
+func (p *plan) warn(cols []coltype.Column) {
 	var names []string
-	for _, c := range slices.Concat(p.project, p.filterOn) {
-		if _, ok := set[c.Name]; ok && !slices.Contains(names, c.Name) {
+	for _, c := range slices.Concat(cols, p.filterOn) {
+		if _, ok := p.changed[c.Name]; ok && !slices.Contains(names, c.Name) {
 			names = append(names, c.Name)
 		}
 	}
 	slices.Sort(names)
-	return names
+	for _, name := range names {
+		p.warnings = append(p.warnings, fmt.Sprintf("column %q had another type in partition %q and is NULL there; query that partition by its own path", name, p.changed[name]))
+	}
 }

@@ -125,6 +125,9 @@ func (s *scan) run(ctx context.Context) (link, error) {
 		tail = <-last
 		err = tail.err
 	}
+	if err == nil {
+		err = s.withinScan()
+	}
 	return tail, err
 }
 

@@ -103,7 +103,7 @@ func (q *query) winners(ctx context.Context) (*sorted, error) {
 	keys := *q.plan
 	keys.project = race.cols
 	s := q.engine.newScan(&keys, r, q.memory)
-	s.opensAll = true
+	s.opensAll, s.lends = true, true
 	s.take = race.take
 	race.ranks()
 	if !r.NoPrune {
