@@ -125,7 +125,7 @@ func (d *disk) get(key string, index int64) (data []byte, about string, ok bool)
 		return nil, "", false
 	}
 	if now := time.Now(); now.Sub(info.ModTime()) > touchAfter {
-		os.Chtimes(file, now, now) // without it the file only looks older than it is
+		_ = os.Chtimes(file, now, now) // without it the file only looks older than it is
 	}
 	return data, about, true
 }

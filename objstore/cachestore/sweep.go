@@ -68,11 +68,11 @@ func (d *disk) sweep() {
 	var total int64
 	_ = filepath.WalkDir(d.dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
-			return nil // what another process removes meanwhile
+			return nil //nolint:nilerr // what another process removes meanwhile
 		}
 		info, err := e.Info()
 		if err != nil || !info.Mode().IsRegular() {
-			return nil
+			return nil //nolint:nilerr // the same
 		}
 		if strings.HasPrefix(e.Name(), tempPrefix) && time.Since(info.ModTime()) > staleTemp {
 			os.Remove(path)

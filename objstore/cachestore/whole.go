@@ -58,8 +58,8 @@ func (s *Store) Get(ctx context.Context, key string) (io.ReadCloser, objstore.Ob
 
 // described is the object that about describes, of no key where it is not that object any more.
 func (s *Store) described(ctx context.Context, key string, kind class, about string) (o objstore.Object, err error) {
-	if json.Unmarshal([]byte(about), &o) != nil {
-		return objstore.Object{}, nil
+	if err := json.Unmarshal([]byte(about), &o); err != nil {
+		return objstore.Object{}, nil //nolint:nilerr // then the store below is asked
 	}
 	if kind != version {
 		return o, nil
