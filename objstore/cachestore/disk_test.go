@@ -150,6 +150,7 @@ func TestDiskBound(t *testing.T) {
 	s, beside := wrap(t, below, o), wrap(t, below, o)
 	hot := objstore.Range{Off: 0, Len: blockBytes}
 	read(t, s, dataKey, want, hot)
+	drain(s)
 	var most int64
 	for i := int64(1); i < size/blockBytes; i++ {
 		reader := s
@@ -157,6 +158,7 @@ func TestDiskBound(t *testing.T) {
 			reader = beside
 		}
 		read(t, reader, dataKey, want, objstore.Range{Off: i * blockBytes, Len: blockBytes})
+		drain(reader)
 		if i%8 == 0 { // as a hit does after a minute
 			now := time.Now()
 			_ = os.Chtimes(s.disk.file(dataKey, 0), now, now)
@@ -183,6 +185,15 @@ func TestDiskBound(t *testing.T) {
 		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != "mine" {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}
+	}
+}
+
+// drain waits until all that was queued is written.
+func drain(s *Store) {
+	for pending := 1; pending > 0; time.Sleep(100 * time.Microsecond) {
+		s.disk.mu.Lock()
+		pending = s.disk.pending
+		s.disk.mu.Unlock()
 	}
 }
 
