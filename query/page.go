@@ -152,8 +152,18 @@ func (s *scan) materialise(ctx context.Context, u unit, sel selection, skip, tak
 	return nil
 }
 
+func piecesRows(pieces []piece) (n int64) {
+	for _, p := range pieces {
+		n += p.End - p.Start
+	}
+	return n
+}
+
 // window is take rows of pieces after the first skip ones.
 func window(pieces []piece, skip, take int64) []piece {
+	if n := piecesRows(pieces); skip == 0 && take >= n {
+		return pieces
+	}
 	var out []piece
 	for _, p := range pieces {
 		n := p.End - p.Start
