@@ -19,6 +19,7 @@ type exprTest struct {
 	lt, eq, gt bool
 	may        bool // the comparison may raise
 	bounded    bool // both are columns whose bounds compare as their values do
+	whole      bool // both are of classes whose numbers compare
 	e          Expr
 	at         place
 }
@@ -73,6 +74,9 @@ func (n *exprTest) eval(c *call, active, t, null []uint64) error {
 }
 
 func (n *exprTest) outcomes(k Known) outcomes {
+	if o, ok := n.reaches(k); ok {
+		return o
+	}
 	x, ok := n.x.(*cellsIn)
 	y, ok2 := n.y.(*cellsIn)
 	if !ok || !ok2 {
@@ -363,71 +367,3 @@ func (n *exprIn) eval(c *call, active, t, null []uint64) error {
 }
 
 func (*exprIn) outcomes(Known) outcomes { return anything }
-
-// once keeps the values of an operand that stands in several comparisons.
-type once struct{ x scalar }
-
-type kept struct {
-	active []uint64
-	v      *vec
-}
-
-func (o *once) raises() bool { return o.x.raises() }
-
-func (o *once) eval(c *call, active []uint64) (*vec, error) {
-	if k, ok := c.kept[o]; ok {
-		within := true
-		for w := range active {
-			within = within && active[w]&^k.active[w] == 0
-		}
-		if within {
-			return k.v, nil
-		}
-	}
-	v, err := o.x.eval(c, active)
-	if err != nil {
-		return nil, err
-	}
-	if c.kept == nil {
-		c.kept = map[*once]kept{}
-	}
-	c.kept[o] = kept{append([]uint64(nil), active...), v}
-	return v, nil
-}
-
-// raises reports whether the values of some rows end in an error.
-func raises(n node) bool {
-	switch n := n.(type) {
-	case *andNode:
-		return anyRaises(n.list)
-	case *orNode:
-		return anyRaises(n.list)
-	case *notNode:
-		return raises(n.x)
-	case *isTest:
-		return raises(n.x)
-	case *exprTest:
-		return n.may || n.x.raises() || n.y.raises()
-	case *exprNull:
-		return n.x.raises()
-	case *exprIn:
-		return n.x.raises()
-	case *truth:
-		return n.x.raises()
-	case *exprLike:
-		_, constant := n.p.(*fixed)
-		return !constant || n.x.raises()
-	case *anyTest:
-		return true
-	}
-	return false
-}
-
-func anyRaises(list []node) bool {
-	for _, n := range list {
-		if raises(n) {
-			return true
-		}
-	}
-	return false
-}
