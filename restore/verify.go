@@ -36,6 +36,14 @@ func (r *Restorer) verify(ctx context.Context, p *plan, table postgres.Name) err
 }
 
 func (r *Restorer) digestTable(ctx context.Context, p *plan, table postgres.Name) (digest.Digest, error) {
+	return r.digestRanges(ctx, p, table, func(pages string) string {
+		return "SELECT " + pgcopy.SelectList(p.record.Schema.Columns, "") + " FROM ONLY " + table.String() + " WHERE " + pages
+	})
+}
+
+// digestRanges cuts a table's pages into a range for each worker and gives the digest of all rows that the queries for them copy out, in
+// one snapshot. query gets a condition on ctid.
+func (r *Restorer) digestRanges(ctx context.Context, p *plan, table postgres.Name, query func(pages string) string) (digest.Digest, error) {
 	t, err := r.DB.Table(ctx, table)
 	if err != nil {
 		return digest.Digest{}, err
@@ -57,7 +65,6 @@ func (r *Restorer) digestTable(ctx context.Context, p *plan, table postgres.Name
 	)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, cond := range conds {
-		query := "SELECT " + pgcopy.SelectList(p.record.Schema.Columns, "") + " FROM ONLY " + table.String() + " WHERE " + cond
 		g.Go(func() error {
 			leave, err := r.enter(ctx)
 			if err != nil {
@@ -65,7 +72,7 @@ func (r *Restorer) digestTable(ctx context.Context, p *plan, table postgres.Name
 			}
 			defer leave()
 			d, err := pgcopy.Sum(p.record.Schema, func(w io.Writer) (int64, error) {
-				return snap.CopyOut(ctx, query, w)
+				return snap.CopyOut(ctx, query(cond), w)
 			}, func(rows int64) { r.Progress.Add(rows, 0) })
 			if err != nil {
 				return err
