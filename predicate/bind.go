@@ -14,6 +14,9 @@ type binder struct {
 	digits int // of numeric literals so far
 
 	computed int // operators that rows are computed with
+
+	seen   []coltype.Column // with narrow: where names are looked up
+	narrow bool
 }
 
 // ref is a column that a leaf reads.
@@ -39,7 +42,7 @@ type side struct {
 }
 
 func (b *binder) column(c *column) side {
-	i := find(c, b.cols)
+	i := b.lookup(c)
 	return side{class: classOf(b.cols[i].Type), typ: b.cols[i].Type, col: i, e: c, at: c.at}
 }
 
@@ -85,6 +88,8 @@ func (b *binder) typeName(s side) string {
 // pred binds a condition.
 func (b *binder) pred(e Expr) node {
 	switch e := e.(type) {
+	case *guarded:
+		return b.guarded(e)
 	case *and:
 		return allOf(b.preds(e.list))
 	case *or:

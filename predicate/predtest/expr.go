@@ -106,10 +106,11 @@ func (g *Gen) of(base string, depth int) string {
 		return "(" + sub(base) + pick(g.r, " + ", " - ") + sub("interval") + ")"
 	case "interval":
 		switch g.r.IntN(6) {
-		case 0:
-			return "(" + g.atom("timestamp") + " - " + g.atom("timestamp") + ")"
-		case 1:
-			return "(" + g.atom("timestamptz") + " - " + g.atom(pick(g.r, "timestamptz", "date")) + ")"
+		case 0, 1: // not of infinite ones, which are an error before PostgreSQL 17
+			moment := func() string {
+				return pick(g.r, "s_ts", "s_tstz", "s_date::timestamp", "TIMESTAMP "+literal(value(g.r, "near timestamp")), "TIMESTAMPTZ "+literal(value(g.r, "near timestamptz")))
+			}
+			return "(" + moment() + " - " + pick(g.r, moment(), "s_date") + ")"
 		case 2:
 			return "(" + g.atom("time") + " - " + g.atom("time") + ")"
 		case 3:
