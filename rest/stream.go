@@ -67,8 +67,8 @@ func (l *lines) close() error { return nil }
 // csvStream is CSV as RFC 4180 has it: a header line, CRLF, quotes where they are needed. NULL is an empty field, the empty text "".
 type csvStream struct {
 	*objects
-	w         io.Writer
-	buf, cell []byte
+	w   io.Writer
+	buf []byte
 }
 
 func newCSV(w io.Writer, cols []coltype.Column) (stream, error) {
@@ -113,16 +113,12 @@ func (s *csvStream) write(b arrow.RecordBatch) error {
 				s.buf = appendField(s.buf, text.Value(i))
 				continue
 			}
+			from := len(s.buf)
 			var err error
-			if s.cell, err = cells[j](s.cell[:0], i); err != nil {
+			if s.buf, err = cells[j](s.buf, i); err != nil {
 				return err
 			}
-			// Texts of other types (times, uuid, base64, NaN) hold nothing that JSON escapes: only the quotes go.
-			text := string(s.cell)
-			if strings.HasPrefix(text, `"`) {
-				text = text[1 : len(text)-1]
-			}
-			s.buf = appendField(s.buf, text)
+			s.buf = asField(s.buf, from, c.Type.Kind == coltype.List)
 		}
 		s.buf = append(s.buf, "\r\n"...)
 		if _, err := s.w.Write(s.buf); err != nil {
@@ -133,6 +129,20 @@ func (s *csvStream) write(b arrow.RecordBatch) error {
 }
 
 func (s *csvStream) close() error { return nil }
+
+// asField turns the JSON of a cell that is no text, at the end of buf, into a field. Times, uuids, base64 and NaN hold nothing
+// that JSON or CSV escapes: only the quotes go.
+func asField(buf []byte, from int, list bool) []byte {
+	switch cell := buf[from:]; {
+	case list:
+		return appendField(buf[:from], string(cell))
+	case cell[0] != '"' || len(cell) == 2: // a number or a boolean; the empty text
+		return buf
+	default:
+		copy(cell, cell[1:len(cell)-1])
+		return buf[:len(buf)-2]
+	}
+}
 
 // appendField appends one field that is not NULL.
 func appendField(buf []byte, text string) []byte {
