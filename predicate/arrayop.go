@@ -37,7 +37,7 @@ func (b *binder) resolveList(s side, t coltype.Type) side {
 	v := newVec(formList, 1)
 	v.mask = 0
 	v.a[0] = l
-	s.expr = &fixed{v}
+	s.expr = &fixed{v: v}
 	return s
 }
 
@@ -105,7 +105,7 @@ func (b *binder) arrayOfType(e *arrayOf, t coltype.Type) side {
 	v := newVec(formList, 1)
 	v.mask = 0
 	v.a[0] = l
-	return side{class: arrayType, typ: t, col: -1, expr: &fixed{v}, e: e, at: e.at}
+	return side{class: arrayType, typ: t, col: -1, expr: &fixed{v: v}, e: e, at: e.at}
 }
 
 // arrayOp is @>, <@ and &&.

@@ -72,7 +72,7 @@ func constant1(s side, v *vec) side {
 	s.expr = nil
 	switch {
 	case s.class == interval || s.class == arrayType || s.class == jsonType || s.class == jsonbType:
-		s.expr = &fixed{v}
+		s.expr = &fixed{v: v}
 	case !v.isNull(0):
 		x := v.value(0, s.class)
 		s.value = &x

@@ -97,7 +97,7 @@ func (b *binder) resolve(s side, c class) side {
 		}
 		v := newVec(formDuration, 1)
 		v.mask, v.iv[0] = 0, d
-		s.expr = &fixed{v}
+		s.expr = &fixed{v: v}
 	case text:
 		s.value = &coltype.Value{Kind: coltype.String, S: t}
 	case bpchar:

@@ -34,7 +34,7 @@ func reachOf(x scalar, k Known) (r reach, ok bool) {
 	case *once:
 		return reachOf(x.x, k)
 	case *fixed:
-		if x.v.i == nil || x.v.isNull(0) {
+		if _, _, ok := limits(x.class); !ok || x.v.isNull(0) {
 			return reach{}, false
 		}
 		switch x.v.int(0) { // infinity, of some class

@@ -121,7 +121,10 @@ func (v *vec) value(i int, c class) coltype.Value {
 }
 
 // fixed is a constant.
-type fixed struct{ v *vec }
+type fixed struct {
+	v     *vec
+	class class // of what a coltype.Value holds
+}
 
 func (x *fixed) eval(*call, []uint64) (*vec, error) { return x.v, nil }
 func (x *fixed) raises() bool                       { return false }
@@ -135,7 +138,7 @@ func fixedValue(c class, x *coltype.Value) *fixed {
 	} else {
 		v.set(0, c, *x)
 	}
-	return &fixed{v}
+	return &fixed{v, c}
 }
 
 // cellsIn reads a column.
