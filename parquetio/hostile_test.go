@@ -103,6 +103,7 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
+// FuzzForeign starts from files of another writer. Without -fuzzminimizetime 1x the fuzzer spends its time on shortening them.
 func FuzzForeign(f *testing.F) {
 	for seed := range 40 {
 		b, _ := randomFile(f, rand.New(rand.NewPCG(uint64(seed), 97)))
