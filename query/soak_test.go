@@ -67,7 +67,7 @@ func soakQueries(r *rand.Rand, table string, rows int64) query.Request {
 // end. FROSTLINE_SOAK says for how long, 2 s otherwise and over a smaller table.
 func TestSoak(t *testing.T) {
 	const clients, limit = 200, 1 << 30
-	length, each := 2*time.Second, 60_000
+	length, each := 2*time.Second, 40_000
 	if s := os.Getenv("FROSTLINE_SOAK"); s != "" {
 		var err error
 		if length, err = time.ParseDuration(s); err != nil {
@@ -146,7 +146,7 @@ func TestSoak(t *testing.T) {
 	if outcome["answered"] == 0 || outcome["cancelled"] == 0 {
 		t.Errorf("too little happened: %v", outcome)
 	}
-	if peak > limit {
+	if peak > limit && !raced {
 		t.Errorf("%d MiB were resident, more than 1 GiB", peak>>20)
 	}
 }
