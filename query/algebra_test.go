@@ -484,6 +484,9 @@ func (g *wisher) groups() wish {
 // many are asked.
 func TestAlgebra(t *testing.T) {
 	wishes := 400
+	if raced {
+		wishes = 150
+	}
 	if s := os.Getenv("FROSTLINE_QUERIES"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil {
