@@ -24,7 +24,7 @@ type metrics struct {
 	requests prometheus.Counter
 }
 
-func newMetrics() *metrics {
+func newMetrics(more []prometheus.Collector) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		count: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "archive_query_count",
@@ -44,6 +44,7 @@ func newMetrics() *metrics {
 	}
 	m.registry.MustRegister(m.count, m.duration, m.scanned, m.matched, m.parts, m.bytes, m.requests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(more...)
 	for _, outcome := range []string{"ok", "error", "failed", "canceled"} {
 		m.count.WithLabelValues(outcome)
 	}

@@ -38,6 +38,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"frostline/coltype"
 	"frostline/query"
@@ -75,6 +76,8 @@ type Options struct {
 	// Parquet begins a Parquet file of rows of schema s; nil leaves the format out.
 	Parquet func(w io.Writer, s coltype.Schema) (ParquetWriter, error)
 	Long    LongOptions
+	// Collectors are shown among the metrics, beside the server's own.
+	Collectors []prometheus.Collector
 	// Identify finds out who sends a request to any of the routes; nil: nobody has to say who he is.
 	Identify Identify
 }
@@ -113,7 +116,7 @@ func New(engine Engine, o Options) *Server {
 	if err != nil {
 		panic(err) // the document is compiled in, and a test reads it
 	}
-	s := &Server{engine: engine, opt: o, echo: echo.New(), operations: operations, metrics: newMetrics(), tokens: newTokens(o.PageKeys),
+	s := &Server{engine: engine, opt: o, echo: echo.New(), operations: operations, metrics: newMetrics(o.Collectors), tokens: newTokens(o.PageKeys),
 		long: newLongQueries(o.Long, engine, o.Log)}
 	s.long.observe = s.metrics.observe
 	s.routes()

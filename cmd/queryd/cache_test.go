@@ -23,6 +23,7 @@ func TestCacheOnDisk(t *testing.T) {
 	clearEnv(t)
 	t.Setenv("AWS_REGION", s3test.Region)
 	dir := t.TempDir()
+	var metrics string
 	ask := func() string {
 		t.Helper()
 		ready := filepath.Join(t.TempDir(), "ready")
@@ -58,6 +59,16 @@ func TestCacheOnDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		shown, err := http.Get("http://" + v.Listening + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer shown.Body.Close()
+		text, err := io.ReadAll(shown.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		metrics = string(text)
 		return string(body)
 	}
 	const want = `{"data":[{"id":4711,"name":"n4711"}],"totalMatched":1,`
@@ -76,5 +87,13 @@ func TestCacheOnDisk(t *testing.T) {
 	}
 	if body := ask(); !strings.HasPrefix(body, want) {
 		t.Error(body)
+	}
+	for _, line := range []string{`archive_query_cache_blocks{found="store"} 0`, `archive_query_cache_disk_errors 0`} {
+		if !strings.Contains(metrics, line+"\n") {
+			t.Errorf("the metrics have no line %s", line)
+		}
+	}
+	if strings.Contains(metrics, `archive_query_cache_blocks{found="disk"} 0`+"\n") {
+		t.Error("nothing was found on disk")
 	}
 }

@@ -85,10 +85,11 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 	if o.Long, err = s.Long.options(ctx, s.Listen, store); err != nil {
 		return err
 	}
-	cached, done, err := s.Cache.before(store)
+	cached, done, collectors, err := s.Cache.before(store)
 	if err != nil {
 		return err
 	}
+	o.Collectors = collectors
 	defer done()
 	engine := query.New(iceberg.NewCatalog(cached), cached, limits)
 	if err := reach(ctx, engine, location); err != nil {
