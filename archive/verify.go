@@ -107,17 +107,30 @@ func (a *Archiver) digestFile(ctx context.Context, s coltype.Schema, rf iceberg.
 		return digest.Digest{}, err
 	}
 	for rg := range f.RowGroups() {
-		for b, err := range f.ScanHuge(ctx, rg, s, a.BatchRows, &longValues) {
-			if err == nil {
-				err = enc.DigestBatch(b)
-			}
-			if err != nil {
-				return digest.Digest{}, fmt.Errorf("%s: %w", rf.Path, err)
-			}
-			told.Add(b.NumRows(), 0)
+		if err := digestGroup(ctx, f, rg, s, a.BatchRows, enc, told); err != nil {
+			return digest.Digest{}, fmt.Errorf("%s: %w", rf.Path, err)
 		}
 	}
 	return enc.Digest(), nil
+}
+
+func digestGroup(ctx context.Context, f *parquetio.File, rg int, s coltype.Schema, rows int, enc *pgcopy.Encoder, told progress.Reporter) error {
+	var turn sync.Locker = &longValues
+	if f.RowGroupBytes(rg) >= wideGroup {
+		turn.Lock()
+		defer turn.Unlock()
+		turn = nil
+	}
+	for b, err := range f.ScanHuge(ctx, rg, s, rows, turn) {
+		if err == nil {
+			err = enc.DigestBatch(b)
+		}
+		if err != nil {
+			return err
+		}
+		told.Add(b.NumRows(), 0)
+	}
+	return nil
 }
 
 // prove shows that a partition that is archived already equals its source, or, when the source is gone, that the archive equals

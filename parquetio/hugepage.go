@@ -13,10 +13,11 @@ import (
 	"github.com/parquet-go/parquet-go/encoding/delta"
 )
 
+// hugeValue is the length from which on a text or binary value is not copied into its page: the page refers to the batch's memory,
+// and is written before the batch is given back, as the end of its row group. Tests make it less.
+var hugeValue = 16 << 20
+
 const (
-	// hugeValue is the length from which on a text or binary value is not copied into its page: the page refers to the batch's
-	// memory, and is written before the batch is given back, as the end of its row group.
-	hugeValue = 16 << 20
 	// keepZipped is what is kept of a huge page that compresses. One that takes more is compressed again while it is written.
 	keepZipped = 32 << 20
 	// sampleBytes are tried from each of samples places of a huge value, to see whether it compresses.

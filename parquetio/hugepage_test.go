@@ -26,6 +26,9 @@ var hugeSchema = coltype.Schema{ExactID: 8, ExactKeyID: 9, ExactValueID: 10, Col
 	{Name: "note", FieldID: 3, Type: kindType(coltype.String)},
 }}
 
+// Huge begins above the length of a page that holds other values.
+func init() { hugeValue, hugePiece = 3<<20, 1<<20 }
+
 // noise does not compress; hexNoise compresses to a little more than half.
 func noise(n int) []byte {
 	b := make([]byte, (n+7)/8*8)
@@ -64,14 +67,14 @@ func TestHugePages(t *testing.T) {
 		[2][]byte{[]byte("short"), []byte("short")},
 		[2][]byte{noise(hugeValue - 1), nil},
 		[2][]byte{noise(hugeValue), []byte("beside a huge value")},
-		[2][]byte{nil, bytes.Repeat([]byte("compresses well, "), 2*mib)},
-		[2][]byte{hexNoise(20 * mib), hexNoise(18 * mib)},                  // kept while it is written
-		[2][]byte{hexNoise(30 * mib), nil},                                 // compressed twice
-		[2][]byte{append(make([]byte, 2*mib), noise(18*mib)...), []byte{}}, // the samples say too much
+		[2][]byte{nil, bytes.Repeat([]byte("compresses well, "), mib/4)},
+		[2][]byte{hexNoise(4 * mib), hexNoise(7 * mib / 2)},               // kept while it is written
+		[2][]byte{hexNoise(6 * mib), nil},                                 // compressed twice
+		[2][]byte{append(make([]byte, mib/2), noise(5*mib)...), []byte{}}, // the samples say too much
 		[2][]byte{[]byte("the end"), nil},
 	)
 	defer all.Release()
-	for _, o := range []WriteOptions{{Bloom: []string{"note"}, keepZipped: 13 * mib}, {Compatible: true, keepZipped: 13 * mib}} {
+	for _, o := range []WriteOptions{{Bloom: []string{"note"}, keepZipped: 5 * mib / 2}, {Compatible: true, keepZipped: 5 * mib / 2}} {
 		b, info := write(t, hugeSchema, o, all)
 		if info.Rows != 8 {
 			t.Errorf("%d rows", info.Rows)
@@ -147,10 +150,10 @@ func TestHugePageMemory(t *testing.T) {
 		o     WriteOptions
 		most  uint64
 	}{
-		{"noise", noise(32 << 20), WriteOptions{}, 6 << 20},
-		{"half", hexNoise(40 << 20), WriteOptions{keepZipped: 8 << 20}, 8<<20 + 14<<20},
-		{"half, compatible", hexNoise(40 << 20), WriteOptions{Compatible: true, keepZipped: 8 << 20}, 8<<20 + 14<<20},
-		{"noise, compatible", noise(32 << 20), WriteOptions{Compatible: true, keepZipped: 8 << 20}, 8<<20 + 14<<20},
+		{"noise", noise(8 << 20), WriteOptions{}, 4 << 20},
+		{"half", hexNoise(14 << 20), WriteOptions{keepZipped: 2 << 20}, 11 << 20},
+		{"half, compatible", hexNoise(14 << 20), WriteOptions{Compatible: true, keepZipped: 2 << 20}, 11 << 20},
+		{"noise, compatible", noise(12 << 20), WriteOptions{Compatible: true, keepZipped: 2 << 20}, 11 << 20},
 	} {
 		b := hugeBatch([2][]byte{tt.value, nil})
 		w, err := NewWriter(io.Discard, hugeSchema, tt.o)
@@ -178,7 +181,7 @@ func TestHugePageMemory(t *testing.T) {
 
 // The writer keeps nothing of a batch: its memory may change once Write has returned.
 func TestHugePageIsWrittenAtOnce(t *testing.T) {
-	value := noise(20 << 20)
+	value := noise(4 << 20)
 	b := hugeBatch([2][]byte{value, value[:100]})
 	var out bytes.Buffer
 	w, err := NewWriter(&out, hugeSchema, WriteOptions{})

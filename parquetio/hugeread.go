@@ -22,12 +22,11 @@ import (
 	"frostline/objstore"
 )
 
-const (
-	// hugePiece of a huge page are fetched at once: two requests' worth for a store that serves several.
-	hugePiece = 8 << 20
-	// headProbe is read of a page to see its header; ours have some 40 bytes.
-	headProbe = 1 << 10
-)
+// hugePiece of a huge page are fetched at once; less in tests.
+var hugePiece int64 = 8 << 20
+
+// headProbe is read of a page to see its header; ours have some 40 bytes.
+const headProbe = 1 << 10
 
 // hugePage is the page of one huge value.
 type hugePage struct {
@@ -109,7 +108,7 @@ func (f *File) hugePages(ctx context.Context, rg int, s coltype.Schema) (huge []
 			continue
 		}
 		l := col.leaves[0]
-		if chunk := &g.columns[l.ordinal]; l.elem.typ == physByteArray && l.maxDef <= 1 && chunk.uncompressed >= hugeValue && fits(c.Type, l.elem) == nil {
+		if chunk := &g.columns[l.ordinal]; l.elem.typ == physByteArray && l.maxDef <= 1 && chunk.uncompressed >= int64(hugeValue) && fits(c.Type, l.elem) == nil {
 			wide = append(wide, i)
 		}
 	}
@@ -126,7 +125,7 @@ func (f *File) hugePages(ctx context.Context, rg int, s coltype.Schema) (huge []
 		for k, loc := range locs {
 			first, rows := pageRows(locs, k, g.rows)
 			ends = append(ends, first+rows)
-			if rows != 1 || k < len(locs)-1 && loc.size < hugeValue {
+			if rows != 1 || k < len(locs)-1 && int(loc.size) < hugeValue {
 				continue
 			}
 			p := hugePage{row: first, column: i, leaf: l, codec: g.columns[l.ordinal].codec}
@@ -152,7 +151,7 @@ func (f *File) probe(ctx context.Context, loc pageLocation, p *hugePage) (bool, 
 		return false, err
 	}
 	h, n, err := readPageHeader(got[0])
-	if err != nil || h.values != 1 || h.uncompressed < hugeValue || int64(h.compressed) > int64(loc.size)-int64(n) {
+	if err != nil || h.values != 1 || int(h.uncompressed) < hugeValue || int64(h.compressed) > int64(loc.size)-int64(n) {
 		return false, nil
 	}
 	if h.encoding != encPlain && h.encoding != encDeltaLength || p.codec != codecZstd && p.codec != codecNone {

@@ -25,7 +25,7 @@ type pieces struct {
 func (p *pieces) ReadRanges(ctx context.Context, r []objstore.Range) ([][]byte, error) {
 	for _, r := range r {
 		p.longest = max(p.longest, r.Len)
-		if r.Len > 1<<20 && p.fail != nil {
+		if r.Len >= 1<<20 && p.fail != nil {
 			return nil, p.fail
 		}
 	}
@@ -63,14 +63,14 @@ func TestScanHuge(t *testing.T) {
 	const mib = 1 << 20
 	all := hugeBatch(
 		[2][]byte{[]byte("short"), nil},
-		[2][]byte{noise(3 * mib), nil},
-		[2][]byte{noise(18 * mib), []byte("note")},
-		[2][]byte{nil, bytes.Repeat([]byte("compresses well, "), 2*mib)},
-		[2][]byte{hexNoise(18 * mib), hexNoise(17 * mib)},
+		[2][]byte{noise(5 * mib / 2), nil},
+		[2][]byte{noise(4 * mib), []byte("note")},
+		[2][]byte{nil, bytes.Repeat([]byte("compresses well, "), mib/4)},
+		[2][]byte{hexNoise(4 * mib), hexNoise(7 * mib / 2)},
 		[2][]byte{[]byte("the end"), nil},
 	)
 	defer all.Release()
-	want := fmt.Sprint([]string{"5 -1", "3145728 -1", "18874368 4", "-1 35651584", "18874368 17825792", "7 -1"})
+	want := fmt.Sprint([]string{"5 -1", "2621440 -1", "4194304 4", "-1 4456448", "4194304 3670016", "7 -1"})
 	for _, o := range []WriteOptions{{}, {Compatible: true}} {
 		b, _ := write(t, hugeSchema, o, all)
 		src := &pieces{Bytes: b}
@@ -91,7 +91,7 @@ func TestScanHuge(t *testing.T) {
 		if turn.times != 3 || turn.held {
 			t.Errorf("the turn was taken %d times, held %v", turn.times, turn.held)
 		}
-		if src.longest > 8<<20 {
+		if src.longest > 3<<20 {
 			t.Errorf("%d bytes were asked for at once", src.longest)
 		}
 		for range f.ScanHuge(t.Context(), 0, hugeSchema, 1, turn) { // who stops early gives the turn back
@@ -121,7 +121,7 @@ func (h *held) Unlock() { h.held = false; h.mu.Unlock() }
 
 // A changed byte anywhere in a huge page is ErrCorrupt, and the store's errors stay what they are.
 func TestScanHugeErrors(t *testing.T) {
-	for name, value := range map[string][]byte{"noise": noise(17 << 20), "text": hexNoise(17 << 20)} {
+	for name, value := range map[string][]byte{"noise": noise(7 << 19), "text": hexNoise(7 << 19)} {
 		for _, o := range []WriteOptions{{}, {Compatible: true}} {
 			one := hugeBatch([2][]byte{value, nil})
 			good, _ := write(t, hugeSchema, o, one)
@@ -151,7 +151,7 @@ func TestScanHugeErrors(t *testing.T) {
 		}
 	}
 	// Every cut and every change of a small page's head that passes for a huge one is refused without a panic.
-	one := hugeBatch([2][]byte{bytes.Repeat([]byte("x"), 17<<20), nil})
+	one := hugeBatch([2][]byte{bytes.Repeat([]byte("x"), 7<<19), nil})
 	good, _ := write(t, hugeSchema, WriteOptions{}, one)
 	one.Release()
 	huge, _, err := open(t, good).hugePages(t.Context(), 0, hugeSchema)
@@ -166,7 +166,7 @@ func TestScanHugeErrors(t *testing.T) {
 				t.Errorf("byte %d changed by %#x: %v", k, x, err)
 			}
 		}
-		if k > 40 {
+		if k > 20 {
 			break
 		}
 	}
@@ -184,7 +184,7 @@ func (s into) ReadInto(_ context.Context, ranges []objstore.Range, bufs [][]byte
 
 // A huge value takes its own memory and a piece of its page.
 func TestScanHugeMemory(t *testing.T) {
-	for name, value := range map[string][]byte{"noise": noise(40 << 20), "text": hexNoise(40 << 20)} {
+	for name, value := range map[string][]byte{"noise": noise(12 << 20), "text": hexNoise(12 << 20)} {
 		one := hugeBatch([2][]byte{value, nil})
 		b, _ := write(t, hugeSchema, WriteOptions{}, one)
 		one.Release()
@@ -196,10 +196,10 @@ func TestScanHugeMemory(t *testing.T) {
 		runtime.ReadMemStats(&before)
 		sizes, err := scanHuge(f, nil, nil)
 		runtime.ReadMemStats(&after)
-		if err != nil || len(sizes) != 1 || sizes[0] != "41943040 -1" {
+		if err != nil || len(sizes) != 1 || sizes[0] != "12582912 -1" {
 			t.Fatalf("%s: %v, %v", name, sizes, err)
 		}
-		if used := after.TotalAlloc - before.TotalAlloc; used > 40<<20+14<<20 {
+		if used := after.TotalAlloc - before.TotalAlloc; used > 12<<20+6<<20 {
 			t.Errorf("%s: %d bytes were allocated for a value of %d", name, used, len(value))
 		}
 	}
