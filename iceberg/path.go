@@ -147,3 +147,13 @@ func hexDigit(c byte) int {
 	}
 	return -1
 }
+
+// TableAt is the table that location, of a table or an archive path, would be of; nothing is read.
+func (c *Catalog) TableAt(location string) (schema, table string, err error) {
+	key, _, err := c.splitSegments(location)
+	if err != nil {
+		return "", "", err
+	}
+	schema, table, _ = strings.Cut(key, "/")
+	return decodedSegment(schema), decodedSegment(table), nil
+}

@@ -117,13 +117,14 @@ func (a *aggregation) bind(p *plan, f Aggregate) error {
 
 // column is the named one.
 func (p *plan) column(field, name string) (coltype.Column, error) {
-	for _, c := range p.cols {
+	visible := p.visible()
+	for _, c := range visible {
 		if c.Name == name {
 			return c, nil
 		}
 	}
-	names := make([]string, len(p.cols))
-	for i, c := range p.cols {
+	names := make([]string, len(visible))
+	for i, c := range visible {
 		names[i] = c.Name
 	}
 	return coltype.Column{}, badRequest("unknown_column", field, meant(name, names), "column %q does not exist", name)

@@ -41,7 +41,7 @@ type query struct {
 // given back.
 func (e *Engine) run(ctx context.Context, r Request, answer func(ctx context.Context, q *query) (*Result, error)) (*Result, error) {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, e.opt.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, e.timeout(ctx))
 	defer cancel()
 	leave, err := e.admit(ctx)
 	if err != nil {
@@ -58,6 +58,7 @@ func (e *Engine) run(ctx context.Context, r Request, answer func(ctx context.Con
 	res.release = q.memory.letGoAll
 	res.Path = q.target.location
 	res.Snapshot = q.target.snapshot
+	res.Filtered = q.target.grant.filters()
 	res.Warnings = q.warnings
 	res.Cost = e.cost(res.Pruning.BytesRead)
 	res.Memory = q.memory.most()
@@ -80,7 +81,7 @@ func (q *query) plannedBy(ctx context.Context, answer func(ctx context.Context, 
 	if r.aggregated() {
 		q.agg, err = q.bindGroups(r)
 	} else {
-		q.order, err = bindOrder(q.cols, r.OrderBy)
+		q.order, err = bindOrder(q.visible(), r.OrderBy)
 	}
 	if err != nil {
 		return nil, err

@@ -189,13 +189,12 @@ func (e *Engine) admit(ctx context.Context) (leave func(), err error) {
 
 // withinScan refuses a query that has read more than one may.
 func (s *scan) withinScan() error {
-	o := s.engine.opt
-	if n := s.stats.Bytes.Load(); o.MaxScanBytes > 0 && n > o.MaxScanBytes {
-		return &Error{Code: TooMuch, Msg: fmt.Sprintf("the query reads more than %s, the most that one may", inBytes(o.MaxScanBytes)),
+	if n := s.stats.Bytes.Load(); s.mostBytes > 0 && n > s.mostBytes {
+		return &Error{Code: TooMuch, Msg: fmt.Sprintf("the query reads more than %s, the most that one may", inBytes(s.mostBytes)),
 			Hint: "filter more, ask for one partition, or ask for fewer columns"}
 	}
-	if n := s.scanned.Load(); o.MaxScanRows > 0 && n > o.MaxScanRows {
-		return &Error{Code: TooMuch, Msg: fmt.Sprintf("the query looks at more than %d rows, the most that one may", o.MaxScanRows),
+	if n := s.scanned.Load(); s.mostRows > 0 && n > s.mostRows {
+		return &Error{Code: TooMuch, Msg: fmt.Sprintf("the query looks at more than %d rows, the most that one may", s.mostRows),
 			Hint: "filter more, or ask for one partition"}
 	}
 	return nil

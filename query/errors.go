@@ -27,6 +27,7 @@ const (
 	TooLarge    Code = "result_too_large"
 	TooMuch     Code = "scan_too_large" // the query would read more bytes or rows than one may
 	Busy        Code = "busy"           // the queue is full or memory is short: ask again after RetryAfter
+	Forbidden   Code = "forbidden"      // the caller's rights do not reach so far
 	Internal    Code = "internal"
 )
 
@@ -78,7 +79,7 @@ func (e *Engine) failed(ctx context.Context, path string, err error) error {
 	// The context first: what it cut off looks like a broken connection.
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &Error{Code: Timeout, Msg: fmt.Sprintf("query %s: not finished within %s", path, e.opt.Timeout),
+		return &Error{Code: Timeout, Msg: fmt.Sprintf("query %s: not finished within %s", path, e.timeout(ctx)),
 			Hint: "filter more, ask for one partition, or set count to none", Err: nil}
 	case ctx.Err() != nil:
 		return &Error{Code: Canceled, Msg: "query " + path + ": cancelled by the caller"}

@@ -60,6 +60,9 @@ func (e *Engine) Explain(ctx context.Context, r Request) (*Explanation, error) {
 	}
 	out := &Explanation{}
 	res, err := e.run(ctx, r, func(ctx context.Context, q *query) (*Result, error) {
+		if q.target.grant.filters() {
+			return nil, q.target.grant.whole("an explanation")
+		}
 		return &Result{}, q.explain(ctx, out)
 	})
 	if err != nil {

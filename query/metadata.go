@@ -40,18 +40,21 @@ type Partition struct {
 func (e *Engine) Metadata(ctx context.Context, path string) (*Metadata, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.opt.Timeout)
 	defer cancel()
-	m, err := e.metadata(ctx, path)
+	t, err := e.open(ctx, path, 0)
+	if err != nil {
+		return nil, e.failed(ctx, path, err)
+	}
+	m, err := e.metadata(ctx, t)
+	if err == nil {
+		err = e.limit(ctx, t, m)
+	}
 	if err != nil {
 		return nil, e.failed(ctx, path, err)
 	}
 	return m, nil
 }
 
-func (e *Engine) metadata(ctx context.Context, path string) (*Metadata, error) {
-	t, err := e.open(ctx, path, 0)
-	if err != nil {
-		return nil, err
-	}
+func (e *Engine) metadata(ctx context.Context, t *target) (*Metadata, error) {
 	m := &Metadata{
 		TableUUID: t.table.UUID(), Location: t.location, Snapshot: t.table.SnapshotID(),
 		Columns: slices.Clone(t.table.Schema().Columns), Properties: map[string]string{},
@@ -106,6 +109,10 @@ func (e *Engine) Locate(ctx context.Context, schema, table, partition string) (s
 	ctx, cancel := context.WithTimeout(ctx, e.opt.Timeout)
 	defer cancel()
 	path := objstore.Location(e.store, iceberg.TableKey(schema, table))
+	grant, err := e.grant(ctx, schema, table)
+	if err != nil {
+		return "", e.failed(ctx, path, err)
+	}
 	t, err := e.catalog.Load(ctx, iceberg.TableKey(schema, table))
 	if err != nil {
 		return "", e.failed(ctx, path, err)
@@ -124,7 +131,7 @@ func (e *Engine) Locate(ctx context.Context, schema, table, partition string) (s
 		return e.archivePath(t, byValue[0]), nil
 	case 0:
 		return "", &Error{Code: NotFound, Field: "partitionValue",
-			Msg: fmt.Sprintf("partition %q of %s.%s is not archived", partition, schema, table), Hint: meant(partition, partitionNames(t))}
+			Msg: fmt.Sprintf("partition %q of %s.%s is not archived", partition, schema, table), Hint: meant(partition, partitionNames(t, grant))}
 	}
 	for i := range byValue {
 		byValue[i] = quote(byValue[i])

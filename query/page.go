@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -72,7 +73,7 @@ func (s *scan) evaluate(ctx context.Context, u unit) (selection, error) {
 		return selection{}, unreadable(u.pf.Location, err)
 	}
 	pieces = since(pieces, u.from)
-	var sel selection
+	sel := newSelection()
 	most := chunk(u.file, u.rg)
 	if s.count == CountNone {
 		most = min(most, firstRows)
@@ -241,7 +242,7 @@ func (s *scan) readBatch(ctx context.Context, u unit, f *parquetio.File, rg int,
 		b.Release()
 		return unreadable(u.pf.Location, errRows(b.NumRows(), rows))
 	}
-	if b, err = renameBatch(b, len(s.project), u.part.renamed); err != nil {
+	if b, err = s.renameBatch(b, s.project, u.part.renamed); err != nil {
 		return err
 	}
 	if n := size(b); n > reserved {
@@ -286,8 +287,13 @@ func mayHaveExact(f *parquetio.File, rg int, cols []coltype.Column) bool {
 
 // renameExact is the side column with the names that the columns have now. The caller releases it.
 func renameExact(exact arrow.Array, renamed map[string]string) arrow.Array {
+	return exactOf(exact, renamed, nil)
+}
+
+// exactOf is renameExact with the cells of the columns in only, where that is not nil.
+func exactOf(exact arrow.Array, renamed map[string]string, only []coltype.Column) arrow.Array {
 	m, ok := exact.(*array.Map)
-	if !ok || len(renamed) == 0 {
+	if !ok || len(renamed) == 0 && only == nil {
 		exact.Retain()
 		return exact
 	}
@@ -307,6 +313,9 @@ func renameExact(exact arrow.Array, renamed map[string]string) arrow.Array {
 			if now, ok := renamed[name]; ok {
 				name = now
 			}
+			if only != nil && !slices.ContainsFunc(only, func(c coltype.Column) bool { return c.Name == name }) {
+				continue
+			}
 			kb.Append(name)
 			tb.Append(texts.Value(j))
 		}
@@ -314,13 +323,19 @@ func renameExact(exact arrow.Array, renamed map[string]string) arrow.Array {
 	return b.NewArray()
 }
 
-// renameBatch renames the side column's keys of b, at index at. It takes b over.
-func renameBatch(b arrow.RecordBatch, at int, renamed map[string]string) (arrow.RecordBatch, error) {
-	if len(renamed) == 0 || int(b.NumCols()) <= at {
+// renameBatch does that to the side column of b, which stands behind the columns of project: who may not see all columns gets the cells
+// of these. It takes b over.
+func (p *plan) renameBatch(b arrow.RecordBatch, project []coltype.Column, renamed map[string]string) (arrow.RecordBatch, error) {
+	at := len(project)
+	var only []coltype.Column
+	if p.narrow {
+		only = append([]coltype.Column{}, project...)
+	}
+	if len(renamed) == 0 && only == nil || int(b.NumCols()) <= at {
 		return b, nil
 	}
 	defer b.Release()
-	exact := renameExact(b.Column(at), renamed)
+	exact := exactOf(b.Column(at), renamed, only)
 	defer exact.Release()
 	return b.SetColumn(at, exact)
 }

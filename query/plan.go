@@ -17,6 +17,7 @@ type target struct {
 	partition string // "" for all
 	location  string // absolute
 	snapshot  int64  // to read; 0 for a table without one
+	grant     *Grant // what the caller may see of it; nil is all
 }
 
 // open finds the table of path, and the partition in a snapshot of it: 0 is the current one.
@@ -24,11 +25,15 @@ func (e *Engine) open(ctx context.Context, path string, snapshot int64) (*target
 	if path == "" {
 		return nil, badRequest("missing_field", "archivePath", "give a table's location or an archive path under "+e.store.Root(), "archivePath is missing")
 	}
+	grant, err := e.grantAt(ctx, path) // before the table is read: what is not granted takes as long as what is not there
+	if err != nil {
+		return nil, err
+	}
 	t, partition, err := e.catalog.Find(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	o := &target{table: t, partition: partition, location: t.Location(), snapshot: t.SnapshotID()}
+	o := &target{table: t, partition: partition, location: t.Location(), snapshot: t.SnapshotID(), grant: grant}
 	if snapshot != 0 {
 		o.snapshot = snapshot
 	}
@@ -44,13 +49,17 @@ func (e *Engine) open(ctx context.Context, path string, snapshot int64) (*target
 			return nil, err
 		}
 		return nil, &Error{Code: NotFound, Field: "archivePath", Msg: fmt.Sprintf("partition %q of table %s is not archived", partition, t.Location()),
-			Hint: meant(partition, partitionNames(t))}
+			Hint: meant(partition, partitionNames(t, grant))}
 	}
 	return o, nil
 }
 
-func partitionNames(t *iceberg.Table) []string {
+// partitionNames are those that may be told.
+func partitionNames(t *iceberg.Table, g *Grant) []string {
 	var names []string
+	if g.filters() {
+		return nil
+	}
 	for _, p := range t.Partitions() {
 		names = append(names, p.Name)
 	}
@@ -59,7 +68,9 @@ func partitionNames(t *iceberg.Table) []string {
 
 // plan is a bound query and the files that it is about, before pruning.
 type plan struct {
-	cols     []coltype.Column     // of the table, as this query sees them
+	cols     []coltype.Column     // of the table, as this query sees them; those that the caller may see first
+	shown    int                  // so many he may see
+	narrow   bool                 // he may not see all
 	project  []coltype.Column     // as asked
 	filter   *predicate.Predicate // never nil
 	filterOn []coltype.Column     // the columns that filter reads, as filter.Columns()
@@ -67,6 +78,8 @@ type plan struct {
 	location string            // of the table
 	changed  map[string]string // columns of another type in a partition
 	warnings []string
+
+	mostBytes, mostRows int64 // that may be read of data files; 0 is no bound
 }
 
 // partition is the files of one partition.
@@ -94,10 +107,12 @@ func (e *Engine) plan(ctx context.Context, t *target, r Request) (*plan, error) 
 	}
 	p.location = t.table.Location()
 
-	if err := p.bind(r); err != nil {
+	p.changed = changed
+	p.mostBytes, p.mostRows = e.bounds(ctx)
+	p.visibleFirst(t.grant)
+	if err := p.bind(r, t.grant); err != nil {
 		return nil, err
 	}
-	p.changed = changed
 	return p, nil
 }
 
@@ -195,10 +210,11 @@ func (e *Engine) archivedSchema(ctx context.Context, t *iceberg.Table, p iceberg
 }
 
 // bind types the request's columns and filter.
-func (p *plan) bind(r Request) error {
-	byName := make(map[string]coltype.Column, len(p.cols))
-	names := make([]string, len(p.cols))
-	for i, c := range p.cols {
+func (p *plan) bind(r Request, g *Grant) error {
+	visible := p.visible()
+	byName := make(map[string]coltype.Column, len(visible))
+	names := make([]string, len(visible))
+	for i, c := range visible {
 		byName[c.Name], names[i] = c, c.Name
 	}
 	seen := map[string]bool{}
@@ -214,12 +230,12 @@ func (p *plan) bind(r Request) error {
 		p.project = append(p.project, c)
 	}
 	if len(r.Columns) == 0 {
-		p.project = p.cols
+		p.project = visible
 	}
 
 	var list []predicate.Expr
 	if len(r.Filters) > 0 {
-		expr, err := predicate.FromFilters(r.Filters, p.cols)
+		expr, err := predicate.FromFilters(r.Filters, visible)
 		if err != nil {
 			return err
 		}
@@ -232,7 +248,11 @@ func (p *plan) bind(r Request) error {
 		}
 		list = append(list, expr)
 	}
-	filter, err := predicate.Bind(predicate.And(list...), p.cols)
+	expr, err := p.guard(g, predicate.And(list...))
+	if err != nil {
+		return err
+	}
+	filter, err := predicate.Bind(expr, p.cols)
 	if err != nil {
 		return err
 	}
@@ -247,7 +267,8 @@ func (p *plan) bind(r Request) error {
 func (p *plan) warn(cols []coltype.Column) {
 	var names []string
 	for _, c := range slices.Concat(cols, p.filterOn) {
-		if _, ok := p.changed[c.Name]; ok && !slices.Contains(names, c.Name) {
+		hidden := slices.ContainsFunc(p.cols[p.shown:], func(h coltype.Column) bool { return h.Name == c.Name })
+		if _, ok := p.changed[c.Name]; ok && !hidden && !slices.Contains(names, c.Name) {
 			names = append(names, c.Name)
 		}
 	}

@@ -14,6 +14,7 @@
 //   - Pruning only skips what is proven: unknown statistics keep the data.
 //   - Memory is bounded by [Options.QueryBytes] and [Options.MemoryBytes], not by the files: what does not fit waits or is
 //     refused, and nothing is spilled.
+//   - What a caller may see is bounded by the [Rights] of the context; see there.
 //   - Every error is an [*Error] with a code. A cancelled context ends a query promptly, and it then holds nothing.
 //
 // An Engine may be used by many goroutines. It writes nothing.
@@ -48,6 +49,7 @@ type Options struct {
 	MaxScanBytes   int64         // bytes of data files that one query may read; 0 is no bound
 	MaxScanRows    int64         // rows that one query may look at; 0 is no bound
 	PricePerTB     float64       // USD for 10^12 bytes read; 0 is 5.0, below 0 free
+	NeedRights     bool          // calls whose context has no [Rights] are refused
 }
 
 // Engine answers queries over one warehouse.

@@ -22,6 +22,9 @@ func (e *Engine) record(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := t.grant.whole("the archive record"); err != nil {
+		return nil, err
+	}
 	if t.partition == "" {
 		return nil, badRequest("not_a_partition", "archivePath", "add /column=value", "%q is a table's location, and each partition has its own record", path)
 	}

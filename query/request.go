@@ -81,6 +81,8 @@ type Result struct {
 	Memory   int64    // the most bytes that were reserved for the query at once
 	Queued   time.Duration
 	Elapsed  time.Duration // from the call to the answer, Queued included
+	// Filtered: the caller's rights have a row filter. Scanned, Pruning, Cost, Memory and the times tell of rows that he may not see.
+	Filtered bool
 
 	release func() // gives the memory of Batches back
 }

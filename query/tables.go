@@ -54,11 +54,29 @@ func (e *Engine) Tables(ctx context.Context) ([]TableInfo, error) {
 	g.SetLimit(tablesAtOnce)
 	for i, key := range keys {
 		g.Go(func() error {
+			schema, table, err := e.catalog.TableAt(key)
+			if err != nil {
+				return e.failed(gctx, key, err)
+			}
+			grant, err := e.grant(gctx, schema, table)
+			if errors.Is(err, iceberg.ErrNoTable) {
+				return nil
+			}
+			if err != nil {
+				return e.failed(gctx, key, err)
+			}
 			t, err := e.catalog.Load(gctx, key)
 			switch {
 			case errors.Is(err, iceberg.ErrNoTable): // no version of it was ever finished
 			case err != nil:
 				return e.failed(gctx, key, err)
+			case grant.filters():
+				seen, err := e.seen(gctx, &target{table: t, location: t.Location(), snapshot: t.SnapshotID(), grant: grant})
+				if err != nil {
+					return e.failed(gctx, key, err)
+				}
+				out[i] = tableInfo(t)
+				out[i].Partitions, out[i].Rows, out[i].Files, out[i].Bytes = len(seen), 0, 0, 0
 			default:
 				out[i] = tableInfo(t)
 			}
@@ -106,6 +124,9 @@ func (e *Engine) Snapshots(ctx context.Context, path string) ([]SnapshotInfo, er
 	}
 	var out []SnapshotInfo
 	for _, s := range t.table.Snapshots() {
+		if t.grant.filters() { // how much was archived, and which partitions
+			s.Partition, s.Rows, s.Files, s.Bytes = "", -1, 0, 0
+		}
 		out = append(out, SnapshotInfo{ID: s.ID, Parent: s.Parent, Current: s.ID == t.table.SnapshotID(), Time: s.Time, Operation: s.Operation,
 			Partition: s.Partition, RunID: s.RunID, Rows: s.Rows, Files: s.Files, Bytes: s.Bytes})
 	}

@@ -522,7 +522,7 @@ func (s *sorted) readSource(ctx context.Context, at *source, ranges []parquetio.
 		b.Release()
 		return nil, unreadable(at.pf.Location, errRows(b.NumRows(), rows))
 	}
-	if b, err = renameBatch(b, len(s.q.project), at.part.renamed); err != nil {
+	if b, err = s.q.renameBatch(b, s.q.project, at.part.renamed); err != nil {
 		return nil, err
 	}
 	s.q.memory.more(size(b))
