@@ -24,13 +24,10 @@ func oneOf(list ...class) func(class) bool {
 }
 
 func isNum(c class) bool     { return c.isNumber() && c != oid }
-func isMoment(c class) bool  { return c == date || c == timestamp || c == timestamptz }
+func isMoment(c class) bool  { return c.isMoment() }
 func isModulus(c class) bool { return c.isInt() || c == numeric }
 
-var (
-	isSmall = oneOf(smallint, integer)
-	isStamp = oneOf(timestamp, timestamptz)
-)
+var isSmall = oneOf(smallint, integer)
 
 // arithmetics are the operators of pg_operator for numbers, dates, times and intervals.
 var arithmetics = []arithmetic{

@@ -1,6 +1,10 @@
 package predicate
 
-import "frostline/coltype"
+import (
+	"errors"
+
+	"frostline/coltype"
+)
 
 func listType(elem coltype.Type) coltype.Type {
 	return coltype.Type{Kind: coltype.List, Wire: coltype.WireArray, Elem: &elem, Delim: ",", Base: "_" + elem.Base, Name: elem.Name + "[]"}
@@ -156,7 +160,7 @@ func (b *binder) castList(s side, t coltype.Type) (rowFunc, bool) {
 			if l.elems.isNull(k) {
 				continue
 			}
-			if err := f(l.elems, nil, k, n.elems); err == errNull {
+			if err := f(l.elems, nil, k, n.elems); errors.Is(err, errNull) {
 				n.elems.null[k/64] |= 1 << (k % 64)
 			} else if err != nil {
 				return err

@@ -185,12 +185,11 @@ func comparisonOp(t token) bool {
 func (p *parser) comparison() Expr {
 	x := p.test()
 	t := p.tok()
-	quantifier := false // of the last comparison, which may be compared again
 	for levels := 0; comparisonOp(t); levels++ {
 		p.i++
 		at := place{field, t.pos}
 		word := p.tok().word
-		quantifier = (word == "ANY" || word == "SOME" || word == "ALL") && p.peek(1).text == "("
+		quantifier := (word == "ANY" || word == "SOME" || word == "ALL") && p.peek(1).text == "("
 		if quantifier {
 			p.i += 2
 			p.deeper(t.pos)
@@ -201,7 +200,7 @@ func (p *parser) comparison() Expr {
 		} else {
 			x = &compare{op: t.text, l: x, r: p.test(), at: at}
 		}
-		if t = p.tok(); comparisonOp(t) && (!quantifier || levels > 0) {
+		if t = p.tok(); comparisonOp(t) && (!quantifier || levels > 0) { // ANY (…) = TRUE is none
 			panic(syntax(t.pos, "comparisons cannot be chained").hint("write a < x AND x < b"))
 		}
 	}

@@ -308,7 +308,7 @@ func (a *apply) eval(c *call, active []uint64) (*vec, error) {
 	}
 	err = eachRow(left, c.rows, func(i int) error {
 		err := a.f(x, y, i, out)
-		if err == errNull {
+		if errors.Is(err, errNull) {
 			out.null[i/64] |= 1 << (i % 64)
 			return nil
 		}
