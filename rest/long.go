@@ -37,10 +37,11 @@ type Folder interface {
 // LongOptions are about long queries; zero fields take the defaults.
 type LongOptions struct {
 	Folder      Folder        // nil: there are none
+	Engine      Engine        // what runs them; nil is the server's, whose time limit and memory they then share
 	Instance    string        // tells servers apart that share a folder: each ends what it left running itself
 	Running     int           // at once; default 2
 	Queued      int           // that wait; more are refused; default 100
-	Timeout     time.Duration // of the execution of one; default 300 s. The engine's own limit holds too
+	Timeout     time.Duration // of the execution of one; default 300 s. The engine's own limit holds too, and is to be longer
 	Retention   time.Duration // of a result after its end; default 24 h
 	ResultBytes int64         // of one result, as JSON Lines; default 1 GiB
 	Kept        int           // queries kept with their results; the oldest that ended goes first; default 1000
@@ -120,6 +121,9 @@ type longQueries struct {
 }
 
 func newLongQueries(o LongOptions, engine Engine, log *slog.Logger) *longQueries {
+	if o.Engine != nil {
+		engine = o.Engine
+	}
 	l := &longQueries{opt: o.withDefaults(), engine: engine, log: log, byID: map[string]*longQuery{}}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.slots = make(chan struct{}, l.opt.Running)

@@ -13,6 +13,7 @@ import (
 
 	"frostline/internal/cli"
 	"frostline/objstore"
+	"frostline/query"
 	"frostline/rest"
 )
 
@@ -21,7 +22,7 @@ type long struct {
 	Results     string        `help:"Where results are kept: file:///folder or s3://bucket/prefix, or none. The default is the folder _queries of the warehouse." placeholder:"URL" env:"QUERYD_LONG_RESULTS"`
 	Running     int           `help:"Long queries that run at once." default:"2"`
 	Queued      int           `help:"Long queries that may wait; more are refused." default:"100"`
-	Timeout     time.Duration `help:"Longest execution of one; --timeout holds too." default:"300s"`
+	Timeout     time.Duration `help:"Longest execution of one." default:"300s"`
 	Retention   time.Duration `help:"How long a result is kept." default:"24h"`
 	ResultBytes int64         `help:"Largest result, as JSON Lines." default:"1073741824"`
 	Kept        int           `help:"Long queries that are kept with their results." default:"1000"`
@@ -53,6 +54,16 @@ func (l long) options(ctx context.Context, listen string, warehouse objstore.Sto
 		o.Folder = folder{store, ""}
 	}
 	return o, nil
+}
+
+// limits are those of the engine that runs long queries beside the one that has o: its own time and slots, and a third of the
+// memory that the other one has.
+func (l long) limits(o query.Options) query.Options {
+	o.Timeout = l.Timeout + time.Minute // rest ends a query at l.Timeout, and says so
+	o.Queries, o.Queue = l.Running, -1
+	o.MemoryBytes /= 3
+	o.CacheFiles, o.CacheBytes, o.BloomBytes = 1024, 32<<20, 16<<20
+	return o
 }
 
 // folder is a part of a store as package rest wants it.

@@ -91,7 +91,12 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 	}
 	o.Collectors = collectors
 	defer done()
-	engine := query.New(iceberg.NewCatalog(cached), cached, limits)
+	catalog := iceberg.NewCatalog(cached)
+	if o.Long.Folder != nil {
+		limits.MemoryBytes -= limits.MemoryBytes / 4
+		o.Long.Engine = query.New(catalog, cached, s.Long.limits(limits))
+	}
+	engine := query.New(catalog, cached, limits)
 	if err := reach(ctx, engine, location); err != nil {
 		return err
 	}
