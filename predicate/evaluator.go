@@ -67,13 +67,6 @@ func (e *Evaluator) Bits(b Batch) ([]uint64, error) {
 	}
 	c.rows, c.column, c.stop, c.cells, c.kept = b.Rows, b.Column, b.Stop, nil, nil
 	clear(c.arrs)
-	if e.plain {
-		for j := range c.arrs {
-			if _, err := c.array(j); err != nil {
-				return nil, err
-			}
-		}
-	}
 	if e.p.exact && b.Exact != nil {
 		exact, err := b.Exact()
 		if err != nil {
