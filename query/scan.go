@@ -331,6 +331,7 @@ func (s *scan) work(ctx, evalCtx context.Context, u unit) {
 	err := u.err
 	if err == nil {
 		sel, err = s.evaluate(evalCtx, u)
+		defer sel.done()
 	}
 	var prev link
 	select {

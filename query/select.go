@@ -4,12 +4,33 @@ import (
 	"context"
 	"math/bits"
 	"slices"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"frostline/parquetio"
 	"frostline/predicate"
 )
+
+// pieceLists are the lists of selections that were read: one may be long, and each unit has one.
+var pieceLists sync.Pool
+
+// newSelection is empty.
+func newSelection() selection {
+	if list, ok := pieceLists.Get().(*[]piece); ok {
+		return selection{kept: *list}
+	}
+	return selection{}
+}
+
+// done gives the list back.
+func (s *selection) done() {
+	if cap(s.kept) > 0 {
+		list := s.kept[:0]
+		s.kept = nil
+		pieceLists.Put(&list)
+	}
+}
 
 // evaluateChunk adds the matching rows of pieces to sel, and reports whether it read any.
 func (s *scan) evaluateChunk(ctx context.Context, u unit, pieces []piece, sel *selection) (bool, error) {
