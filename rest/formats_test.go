@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -277,6 +279,46 @@ func TestStreamsAreCut(t *testing.T) {
 			case format == "jsonl" && encoding == "" && res.StatusCode != 200:
 				t.Errorf("nothing was streamed: %d %s", res.StatusCode, body)
 			}
+		}
+	}
+}
+
+// Streams that are not taken leave slots for pages in JSON; one more of them is refused after a while.
+func TestStreamsLeaveSlots(t *testing.T) {
+	w := querytest.Events(t)
+	tab := w.Table(t, "public", "wide", querytest.Columns(querytest.Col("text", coltype.String, coltype.WireRaw, "text")), iceberg.PartitionSpec{})
+	row := `{"text":"` + strings.Repeat("x", 1<<20) + `"}`
+	for p := range 6 { // more than the buffers of a connection hold
+		tab.Add(t, fmt.Sprintf("k=%d", p), querytest.File{Batches: []arrow.RecordBatch{tab.Rows(t, strings.Repeat(row+",", 3)+row)}})
+	}
+	a := serve(t, w, query.Options{Queries: 2}, rest.Options{Streams: 1, StreamWait: 50 * time.Millisecond})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(a.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "GET /api/v1/archives/query?archivePath=public/wide&format=csv HTTP/1.1\r\nHost: x\r\n\r\n")
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		res, text := a.get(t, "/api/v1/archives/query?archivePath=public/events&format=csv&limit=1")
+		if res.StatusCode == 503 && strings.Contains(string(text), `"code":"busy"`) && res.Header.Get("Retry-After") == "10" {
+			break
+		}
+		if res.StatusCode != 200 || time.Since(start) > 20*time.Second {
+			t.Fatalf("%d %s", res.StatusCode, text)
+		}
+	}
+	if res, text := a.get(t, "/api/v1/archives/query?archivePath=public/events&limit=1"); res.StatusCode != 200 {
+		t.Errorf("a page in JSON: %d %s", res.StatusCode, text)
+	}
+	conn.Close()
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) { // the slot comes back
+		if res, text := a.get(t, "/api/v1/archives/query?archivePath=public/events&format=csv&limit=1"); res.StatusCode == 200 {
+			break
+		} else if time.Since(start) > 20*time.Second {
+			t.Fatalf("%d %s", res.StatusCode, text)
 		}
 	}
 }

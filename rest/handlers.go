@@ -127,6 +127,16 @@ func (h handlers) next(a ask, res *query.Result) (string, error) {
 // answerStream sends rows while they are read.
 func (h handlers) answerStream(c echo.Context, a ask) error {
 	begun := time.Now()
+	wait := time.NewTimer(h.opt.StreamWait)
+	defer wait.Stop()
+	select {
+	case h.streams <- struct{}{}:
+		defer func() { <-h.streams }()
+	case <-c.Request().Context().Done():
+		return h.refused(&query.Error{Code: query.Canceled, Msg: "cancelled by the caller"})
+	case <-wait.C:
+		return h.refused(&query.Error{Code: query.Busy, Msg: "too many answers are being streamed", Hint: "ask again later, or for pages in JSON", RetryAfter: 10 * time.Second})
+	}
 	header := c.Response().Header()
 	out := h.newSink(c, mediaType(a.format), a.format != api.FormatParquet)
 	defer out.release()

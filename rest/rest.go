@@ -70,6 +70,10 @@ type Options struct {
 	Grace        time.Duration // for running requests on shutdown; default 20 s
 	ReadyTimeout time.Duration // of the warehouse's answer to /readyz; default 5 s
 
+	// Streams are answers in other formats than JSON that are sent at once: each holds a slot of the engine until its client has
+	// taken it. Others wait for StreamWait, then they are refused as busy. Defaults 8, half of the engine's slots, and 10 s.
+	Streams    int
+	StreamWait time.Duration
 	// PageKeys sign page tokens: the first one signs, all of them are valid. Without one a random key is made, and
 	// tokens end with the process.
 	PageKeys [][]byte
@@ -90,6 +94,7 @@ type Server struct {
 	operations map[string]*operation // of the document, by method and route
 	metrics    *metrics
 	tokens     tokens
+	streams    chan struct{} // a slot each
 	long       *longQueries
 	ready      readiness
 }
@@ -106,6 +111,10 @@ func New(engine Engine, o Options) *Server {
 	def(&o.IdleTimeout, 120*time.Second)
 	def(&o.Grace, 20*time.Second)
 	def(&o.ReadyTimeout, 5*time.Second)
+	def(&o.StreamWait, 10*time.Second)
+	if o.Streams <= 0 {
+		o.Streams = 8
+	}
 	if o.BodyBytes <= 0 {
 		o.BodyBytes = 1 << 20
 	}
@@ -117,7 +126,7 @@ func New(engine Engine, o Options) *Server {
 		panic(err) // the document is compiled in, and a test reads it
 	}
 	s := &Server{engine: engine, opt: o, echo: echo.New(), operations: operations, metrics: newMetrics(o.Collectors), tokens: newTokens(o.PageKeys),
-		long: newLongQueries(o.Long, engine, o.Log)}
+		streams: make(chan struct{}, o.Streams), long: newLongQueries(o.Long, engine, o.Log)}
 	s.long.observe = s.metrics.observe
 	s.routes()
 	return s
