@@ -15,16 +15,44 @@ import (
 type interner struct {
 	t     coltype.Type
 	f     form
-	whole map[int64]uint32
+	whole *wholeNumbers
 	float map[uint64]uint32
 	num   map[decimal128.Num]uint32
 	text  map[string]uint32 // the bytes as they stand
 	byKey map[string]uint32 // where values with other bytes can be equal
-	cells []cell            // by number; of values that are equal the one seen first
+	cells []cell            // by number, but for whole; of values that are equal the one seen first
 	mem   int64
 
+	recent  [256]uint32 // numbers of texts seen lately, by a hash
 	dictIDs []uint32
 	key     []byte
+}
+
+// count is how many numbers there are, that of NULL included.
+func (in *interner) count() int {
+	if in.whole != nil {
+		return len(in.whole.values)
+	}
+	return len(in.cells)
+}
+
+// cell is the value with a number.
+func (in *interner) cell(id uint32) cell {
+	switch {
+	case in.whole == nil:
+		return in.cells[id]
+	case id == 0:
+		return cell{null: true}
+	}
+	return cell{v: coltype.Value{Kind: in.t.Kind, I: in.whole.values[id]}}
+}
+
+// bytes is the memory that it takes, roughly.
+func (in *interner) bytes() int64 {
+	if in.whole != nil {
+		return in.whole.bytes()
+	}
+	return in.mem
 }
 
 // mapEntry is what an entry of a map takes beside its variable bytes, roughly.
@@ -35,7 +63,7 @@ func newInterner(t coltype.Type) *interner {
 	in := &interner{t: t, f: f, cells: []cell{{null: true}}}
 	switch f {
 	case wholeForm:
-		in.whole = map[int64]uint32{}
+		in.whole = newWholeNumbers()
 	case floatForm:
 		in.float = map[uint64]uint32{}
 	case decimalForm:
@@ -63,7 +91,7 @@ func (in *interner) slow(c cell) (uint32, error) {
 	}
 	switch {
 	case in.whole != nil:
-		return in.ofWhole(c.v.I), nil
+		return in.whole.of(c.v.I), nil
 	case in.float != nil:
 		return in.ofFloat(c.v), nil
 	case in.byKey == nil:
@@ -85,15 +113,6 @@ func (in *interner) slow(c cell) (uint32, error) {
 		in.byKey[string(in.key)] = id
 	}
 	return id, nil
-}
-
-func (in *interner) ofWhole(v int64) uint32 {
-	id, ok := in.whole[v]
-	if !ok {
-		id = in.add(cell{v: coltype.Value{Kind: in.t.Kind, I: v}})
-		in.whole[v] = id
-	}
-	return id
 }
 
 func (in *interner) ofFloat(v coltype.Value) uint32 {
@@ -149,16 +168,12 @@ func (in *interner) typed(arr arrow.Array, out []uint32) error {
 		if err != nil {
 			return err
 		}
-		last, lastID, any := int64(0), uint32(0), false
 		for i := range out {
 			if nulls && arr.IsNull(i) {
 				out[i] = 0
 				continue
 			}
-			if v := at(i); !any || v != last {
-				last, lastID, any = v, in.ofWhole(v), true
-			}
-			out[i] = lastID
+			out[i] = in.whole.of(at(i))
 		}
 		return nil
 	}
@@ -243,6 +258,12 @@ func (in *interner) texts(arr arrow.Array, at func(i int) string, out []uint32) 
 			out[i] = lastID
 			continue
 		}
+		slot := &in.recent[shortHash(s)]
+		if in.byKey == nil && *slot != 0 && in.cells[*slot].v.S == s {
+			last, lastID, any = s, *slot, true
+			out[i] = lastID
+			continue
+		}
 		id, ok := in.text[s]
 		if !ok {
 			c := cell{v: coltype.Value{Kind: in.t.Kind, S: string(append([]byte(nil), s...))}}
@@ -255,10 +276,22 @@ func (in *interner) texts(arr arrow.Array, at func(i int) string, out []uint32) 
 			}
 			in.text[c.v.S] = id
 		}
+		*slot = id
 		last, lastID, any = s, id, true
 		out[i] = id
 	}
 	return nil
+}
+
+// shortHash tells short strings apart.
+func shortHash(s string) uint8 {
+	h := uint32(len(s))
+	if len(s) > 0 {
+		h = h*31 + uint32(s[0])
+		h = h*31 + uint32(s[len(s)/2])
+		h = h*31 + uint32(s[len(s)-1])
+	}
+	return uint8(h ^ h>>8)
 }
 
 // wholeAt reads the values of arr as [coltype.Value].I has them.
@@ -292,9 +325,9 @@ func wholeAt(arr arrow.Array) (func(i int) int64, error) {
 
 // table is the groups of some rows and the states of their aggregates. It serves one goroutine.
 type table struct {
-	keys   []*interner         // by column of GROUP BY
-	fold   []map[uint64]uint32 // two numbers to one, column by column
-	tuples [][]uint32          // by column, then group: the number of the value
+	keys   []*interner // by column of GROUP BY
+	fold   []*pairs    // two numbers to one, column by column
+	tuples [][]uint32  // by column, then group: the number of the value
 	n      int
 	states []state
 
@@ -308,7 +341,7 @@ func newTable(keys []coltype.Column, states []state) *table {
 	for i, c := range keys {
 		t.keys = append(t.keys, newInterner(c.Type))
 		if i > 0 {
-			t.fold = append(t.fold, map[uint64]uint32{})
+			t.fold = append(t.fold, &pairs{})
 		}
 	}
 	if len(keys) == 0 {
@@ -373,14 +406,7 @@ func (t *table) ofOne(id uint32) int32 {
 func (t *table) ofTuple(tuple []uint32) int32 {
 	at := tuple[0]
 	for c := 1; c < len(tuple); c++ {
-		pair := uint64(at)<<32 | uint64(tuple[c])
-		m := t.fold[c-1]
-		next, ok := m[pair]
-		if !ok {
-			next = uint32(len(m))
-			m[pair] = next
-		}
-		at = next
+		at = t.fold[c-1].of(at, tuple[c])
 	}
 	if int(at) == t.n {
 		t.n++
@@ -402,7 +428,7 @@ func (t *table) merge(ctx context.Context, o *table) error {
 			}
 		}
 		for c, in := range t.keys {
-			id, err := in.slow(o.keys[c].cells[o.tuples[c][g]])
+			id, err := in.slow(o.keys[c].cell(o.tuples[c][g]))
 			if err != nil {
 				return err
 			}
@@ -426,16 +452,16 @@ func (t *table) merge(ctx context.Context, o *table) error {
 }
 
 // cell is the value of key column c in group g.
-func (t *table) cell(c, g int) cell { return t.keys[c].cells[t.tuples[c][g]] }
+func (t *table) cell(c, g int) cell { return t.keys[c].cell(t.tuples[c][g]) }
 
 // bytes is the memory of the table, roughly.
 func (t *table) bytes() int64 {
 	n := int64(len(t.single)) * 4
 	for c, in := range t.keys {
-		n += in.mem + int64(cap(t.tuples[c])+cap(t.ids[c]))*4
+		n += in.bytes() + int64(cap(t.tuples[c])+cap(t.ids[c]))*4
 	}
 	for _, m := range t.fold {
-		n += int64(len(m)) * mapEntry / 2
+		n += m.bytes()
 	}
 	for _, s := range t.states {
 		n += s.bytes()
