@@ -66,11 +66,10 @@ func (r *Restorer) Many(ctx context.Context, m ManyRequest) (Batch, error) {
 	g.SetLimit(max(m.Jobs, 1))
 	for i, req := range reqs {
 		g.Go(func() error {
-			if i > 0 && ctx.Err() != nil {
+			o := &outcomes[i]
+			if o.done = i == 0 || ctx.Err() == nil; !o.done {
 				return nil
 			}
-			o := &outcomes[i]
-			o.done = true
 			if o.res, o.err = one.Run(ctx, req); o.err != nil {
 				r.Log.Error("failed", "partition", req.partition, "error", o.err)
 			} else {

@@ -122,8 +122,12 @@ func (r *report) add(name, what, peer, unit string, ours, their float64) {
 }
 
 func (r *report) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%d rows, %.0f MB as COPY binary, %d files, median of %d runs, %d cores, PostgreSQL %s, DuckDB %s\n\n",
-		r.Rows, float64(r.Stream)/1e6, r.Files, r.Runs, r.Cores, r.PostgreSQL, r.DuckDB)
+	duck := ""
+	if r.DuckDB != "" {
+		duck = ", DuckDB " + r.DuckDB
+	}
+	fmt.Fprintf(w, "\n%d rows, %.0f MB as COPY binary, %d files, median of %d runs, %d cores, PostgreSQL %s%s\n\n",
+		r.Rows, float64(r.Stream)/1e6, r.Files, r.Runs, r.Cores, r.PostgreSQL, duck)
 	fmt.Fprintf(w, "%-56s %-38s %10s %10s %6s\n", "what", "against", "ours", "peer", "ratio")
 	for _, l := range r.Lines {
 		their, ratio := "", ""

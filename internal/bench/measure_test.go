@@ -38,7 +38,7 @@ func TestStep(t *testing.T) {
 
 // The table is for people, the last line for scripts; both show the same figures.
 func TestReport(t *testing.T) {
-	r := report{Rows: 1000, Runs: 1, Cores: 2, Stream: 2_500_000, Files: 1}
+	r := report{Rows: 1000, Runs: 1, Cores: 2, PostgreSQL: "15.1", DuckDB: "1.5", Stream: 2_500_000, Files: 1}
 	r.add("archive", "archive, whole process", "COPY TO", "s", 3, 2)
 	r.add("archive_rss", "peak memory", "", "bytes", 64e6, 0)
 	r.add("query_point", "point lookup", "DuckDB", "ms", 1.5, 3)
@@ -51,7 +51,7 @@ func TestReport(t *testing.T) {
 		}
 	}
 	want := []string{
-		"1000 rows, 2 MB as COPY binary, 1 files, median of 1 runs, 2 cores, PostgreSQL , DuckDB",
+		"1000 rows, 2 MB as COPY binary, 1 files, median of 1 runs, 2 cores, PostgreSQL 15.1, DuckDB 1.5",
 		"what against ours peer ratio",
 		"archive, whole process COPY TO 3.00 s 2.00 s 1.50",
 		"peak memory 64.0 MB",
