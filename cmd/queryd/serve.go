@@ -26,7 +26,7 @@ type serveCmd struct {
 	Listen    string  `help:"Address to listen on; port 0 takes a free one." default:":8080" env:"QUERYD_LISTEN"`
 	ReadyFile string  `help:"File that gets the listening address, as one JSON line." type:"path" placeholder:"FILE"`
 	PageKeys  string  `help:"File of the keys that sign page tokens, one a line; the first one signs, all are valid. Without it tokens end with the process." type:"path" placeholder:"FILE" env:"QUERYD_PAGE_KEYS"`
-	Streams   int     `help:"Answers in other formats than JSON that are sent at once." default:"8"`
+	Streams   int     `help:"Answers in other formats than JSON that are sent at once; never all of --queries." default:"8"`
 	Limits    limits  `embed:""`
 	Cache     caching `embed:"" group:"Cache"`
 	Long      long    `embed:"" prefix:"long-" group:"Long queries"`
@@ -78,7 +78,7 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 	if s.Streams <= 0 {
 		return fmt.Errorf("%w: --streams must be above 0", cli.ErrUsage)
 	}
-	o := rest.Options{Log: f.Logger(stderr), Parquet: parquetFile, Streams: s.Streams}
+	o := rest.Options{Log: f.Logger(stderr), Parquet: parquetFile, Streams: min(s.Streams, max(1, s.Limits.Queries-1))}
 	if o.PageKeys, err = readKeys(s.PageKeys); err != nil {
 		return err
 	}
