@@ -178,7 +178,7 @@ func TestDocumentIsServed(t *testing.T) {
 	for path, methods := range doc.Paths {
 		for method, op := range methods {
 			operations++
-			if !strings.Contains(page, `<article id="`+op.OperationID+`">`) || !strings.Contains(page, "<code>"+strings.ToUpper(method)+" "+path+"</code>") {
+			if !strings.Contains(page, `<article id="op-`+op.OperationID+`">`) || !strings.Contains(page, "<code>"+strings.ToUpper(method)+" "+path+"</code>") {
 				t.Errorf("the page lacks %s %s", method, path)
 			}
 		}
@@ -186,8 +186,15 @@ func TestDocumentIsServed(t *testing.T) {
 	if operations != 22 {
 		t.Errorf("%d operations", operations)
 	}
+	ids := map[string]bool{}
+	for _, id := range regexp.MustCompile(`id="([^"]+)"`).FindAllStringSubmatch(page, -1) {
+		if ids[id[1]] {
+			t.Errorf("id %s stands twice", id[1])
+		}
+		ids[id[1]] = true
+	}
 	for _, link := range regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page, -1) {
-		if target := link[1]; target != "openapi.json" && !strings.Contains(page, `id="`+strings.TrimPrefix(target, "#")+`"`) {
+		if target := link[1]; target != "openapi.json" && !ids[strings.TrimPrefix(target, "#")] {
 			t.Errorf("a link to %s", target)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"html/template"
 	"net/http"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -26,7 +27,7 @@ var reference = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := template.New("docs").Funcs(template.FuncMap{"type": typeName, "sorted": sortedSchemas, "example": exampleOf}).Parse(docsHTML)
+	t, err := template.New("docs").Funcs(template.FuncMap{"type": typeName, "sorted": sortedSchemas, "example": exampleOf, "prose": prose}).Parse(docsHTML)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +116,7 @@ func typeName(ref *openapi3.SchemaRef) template.HTML {
 	}
 	if name, ok := strings.CutPrefix(ref.Ref, "#/components/schemas/"); ok {
 		e := template.HTMLEscapeString(name)
-		return template.HTML(`<a href="#` + e + `">` + e + `</a>`)
+		return template.HTML(`<a href="#schema-` + e + `">` + e + `</a>`)
 	}
 	s := ref.Value
 	switch {
@@ -177,3 +178,10 @@ func exampleOf(v any) string {
 	}
 	return string(text)
 }
+
+// prose is text of the document with what stands in backticks as code.
+func prose(text string) template.HTML {
+	return template.HTML(backticks.ReplaceAllString(template.HTMLEscapeString(text), "<code>$1</code>"))
+}
+
+var backticks = regexp.MustCompile("`([^`]+)`")
