@@ -23,7 +23,8 @@ type interner struct {
 	cells []cell            // by number, but for whole; of values that are equal the one seen first
 	mem   int64
 
-	recent  [256]uint32 // numbers of texts seen lately, by a hash
+	short   [257]uint32 // numbers of the empty text and of those of one byte
+	recent  [256]uint32 // numbers of others seen lately, by a hash
 	dictIDs []uint32
 	key     []byte
 }
@@ -157,6 +158,9 @@ func (in *interner) typed(arr arrow.Array, out []uint32) error {
 			return in.decimals(a, out)
 		}
 	case *array.String:
+		if in.byKey == nil && in.text != nil && a.Len() > 0 {
+			return in.strings(a, out)
+		}
 		return in.texts(arr, func(i int) string { return a.Value(i) }, out)
 	case *array.Binary:
 		return in.texts(arr, a.ValueString, out)
@@ -241,6 +245,41 @@ func (in *interner) decimals(a *array.Decimal128, out []uint32) error {
 	return nil
 }
 
+// strings is texts where equal strings have equal bytes: the short and the recent ones need no map.
+func (in *interner) strings(a *array.String, out []uint32) error {
+	nulls := a.NullN() > 0
+	offsets, data := a.ValueOffsets(), a.ValueBytes()
+	base := offsets[0]
+	for i := range out {
+		if nulls && a.IsNull(i) {
+			out[i] = 0
+			continue
+		}
+		s := data[offsets[i]-base : offsets[i+1]-base]
+		var slot *uint32
+		if len(s) <= 1 {
+			k := 0
+			if len(s) == 1 {
+				k = 1 + int(s[0])
+			}
+			if slot = &in.short[k]; *slot != 0 {
+				out[i] = *slot
+				continue
+			}
+		} else if slot = &in.recent[shortHash(s)]; *slot != 0 && in.cells[*slot].v.S == string(s) {
+			out[i] = *slot
+			continue
+		}
+		id, ok := in.text[string(s)]
+		if !ok {
+			id = in.add(cell{v: coltype.Value{Kind: in.t.Kind, S: string(s)}})
+			in.text[in.cells[id].v.S] = id
+		}
+		*slot, out[i] = id, id
+	}
+	return nil
+}
+
 // texts numbers strings and bytes: each that is new by its key, where others can be equal to it.
 func (in *interner) texts(arr arrow.Array, at func(i int) string, out []uint32) error {
 	if in.text == nil {
@@ -258,12 +297,6 @@ func (in *interner) texts(arr arrow.Array, at func(i int) string, out []uint32) 
 			out[i] = lastID
 			continue
 		}
-		slot := &in.recent[shortHash(s)]
-		if in.byKey == nil && *slot != 0 && in.cells[*slot].v.S == s {
-			last, lastID, any = s, *slot, true
-			out[i] = lastID
-			continue
-		}
 		id, ok := in.text[s]
 		if !ok {
 			c := cell{v: coltype.Value{Kind: in.t.Kind, S: string(append([]byte(nil), s...))}}
@@ -276,21 +309,17 @@ func (in *interner) texts(arr arrow.Array, at func(i int) string, out []uint32) 
 			}
 			in.text[c.v.S] = id
 		}
-		*slot = id
 		last, lastID, any = s, id, true
 		out[i] = id
 	}
 	return nil
 }
 
-// shortHash tells short strings apart.
-func shortHash(s string) uint8 {
-	h := uint32(len(s))
-	if len(s) > 0 {
-		h = h*31 + uint32(s[0])
-		h = h*31 + uint32(s[len(s)/2])
-		h = h*31 + uint32(s[len(s)-1])
-	}
+// shortHash tells strings apart by a few of their bytes.
+func shortHash(s []byte) uint8 {
+	h := uint32(len(s))*31 + uint32(s[0])
+	h = h*31 + uint32(s[len(s)/2])
+	h = h*31 + uint32(s[len(s)-1])
 	return uint8(h ^ h>>8)
 }
 

@@ -183,21 +183,30 @@ func (r *race) add(u unit, rg int, b arrow.RecordBatch, row func() int64) error 
 	if err != nil {
 		return unreadable(u.pf.Location, err)
 	}
-	keys, err := r.keysOf(b, side)
+	worst := r.worst()
+	rows := r.contenders(b, side, worst)
+	keys, err := r.keysOf(b, side, rows)
 	if err != nil {
 		return unreadable(u.pf.Location, err)
 	}
-	worst := r.worst()
 	r.mu.Lock()
 	at := r.source(u, rg)
 	r.mu.Unlock()
 	// Most rows lose against the worst that is kept, which needs no lock.
 	var list []winner
-	for i := range keys.ends {
-		w := winner{key: keys.key(i), at: at, row: row()}
+	next := 0
+	for k, i := range rows {
+		for ; next < i; next++ {
+			row()
+		}
+		next++
+		w := winner{key: keys.key(k), at: at, row: row()}
 		if worst == nil || bytes.Compare(w.key, worst) <= 0 {
 			list = append(list, w)
 		}
+	}
+	for ; next < int(b.NumRows()); next++ {
+		row()
 	}
 	if len(list) == 0 {
 		return nil
@@ -297,16 +306,19 @@ func (k *sortKeys) key(i int) []byte {
 	return k.data[from:k.ends[i]:k.ends[i]]
 }
 
-func (r *race) keysOf(b arrow.RecordBatch, side [][]sideText) (*sortKeys, error) {
-	rows := int(b.NumRows())
-	out := &sortKeys{data: make([]byte, 0, rows*9*len(r.keys)), ends: make([]int, rows)}
+// keysOf makes the keys of some rows of b.
+func (r *race) keysOf(b arrow.RecordBatch, side [][]sideText, rows []int) (*sortKeys, error) {
+	out := &sortKeys{data: make([]byte, 0, len(rows)*9*len(r.keys)), ends: make([]int, len(rows))}
 	readers := make([]func(dst []byte, i int) ([]byte, error), len(r.keys))
 	for c, k := range r.keys {
 		readers[c] = k.reader(r.cols[c].Type, b.Column(c))
 	}
-	for i := range rows {
+	for at, i := range rows {
 		var err error
 		for c, k := range r.keys {
+			for len(side[c]) > 0 && side[c][0].row < i {
+				side[c] = side[c][1:]
+			}
 			if len(side[c]) > 0 && side[c][0].row == i {
 				var v cell
 				if v, err = exactCell(r.cols[c].Type, side[c][0].text); err != nil {
@@ -321,9 +333,50 @@ func (r *race) keysOf(b arrow.RecordBatch, side [][]sideText) (*sortKeys, error)
 				return nil, err
 			}
 		}
-		out.ends[i] = len(out.data)
+		out.ends[at] = len(out.data)
 	}
 	return out, nil
+}
+
+// contenders are the rows of b that the first sort key leaves in the race. Texts are compared as they stand with that of the worst
+// key, which spares making most keys.
+func (r *race) contenders(b arrow.RecordBatch, side [][]sideText, worst []byte) []int {
+	rows := make([]int, 0, b.NumRows())
+	k := r.keys[0]
+	at, quick := plainBytes(k.form, b.Column(0))
+	var text string
+	if quick && len(side[0]) == 0 {
+		text, quick = k.textOf(worst)
+	}
+	for i := range int(b.NumRows()) {
+		if quick {
+			if b.Column(0).IsNull(i) {
+				if !k.nullsFirst {
+					continue
+				}
+			} else if s := at(i); s != text && (s > text) != k.desc {
+				continue
+			}
+		}
+		rows = append(rows, i)
+	}
+	return rows
+}
+
+// textOf is the text that a key begins with; ok is false where it is NULL, or has zero bytes.
+func (k sortKey) textOf(key []byte) (text string, ok bool) {
+	if len(key) == 0 || key[0] != 1 {
+		return "", false
+	}
+	b := bytes.Clone(key[1:])
+	if k.desc {
+		invert(b)
+	}
+	end := bytes.IndexByte(b, 0)
+	if end < 0 || end+1 >= len(b) || b[end+1] != 0 {
+		return "", false
+	}
+	return string(b[:end]), true
 }
 
 // reader appends the keys of arr's rows.
