@@ -82,6 +82,7 @@ func (h handlers) answerJSON(c echo.Context, a ask) error {
 	start := time.Now()
 	res, err := h.engine.Query(c.Request().Context(), a.Request)
 	h.metrics.observe(res, err, time.Since(start))
+	conceal(res)
 	if err != nil {
 		return err
 	}
@@ -150,6 +151,7 @@ func (h handlers) answerStream(c echo.Context, a ask) error {
 		return rows.write(b)
 	})
 	h.metrics.observe(res, err, time.Since(begun))
+	conceal(res)
 	if err == nil {
 		defer res.Release()
 		err = rows.close()

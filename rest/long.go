@@ -99,6 +99,7 @@ type longQuery struct {
 	state     longState // under longQueries.mu
 	request   query.Request
 	strings   bool
+	rights    *query.Rights // of the caller when he submitted it
 	cancel    context.CancelFunc
 	cancelled bool          // by its caller
 	done      chan struct{} // closed when it has ended and its state is kept
@@ -280,7 +281,7 @@ func (l *longQueries) find(ctx context.Context, who Caller, id string) (*longQue
 		q = &longQuery{state: *st, done: make(chan struct{})}
 		close(q.done)
 	}
-	if q.state.Caller != who.ID { // Caller never changes
+	if q.state.Caller != who.scope() { // Caller never changes
 		return nil, unknownQuery(id)
 	}
 	return q, nil
@@ -306,7 +307,7 @@ func (l *longQueries) list(ctx context.Context, who Caller, state api.State) ([]
 	l.mu.Lock()
 	var mine []*longQuery
 	for _, q := range l.byID {
-		if q.state.Caller == who.ID && (state == "" || q.state.Query.State == state) {
+		if q.state.Caller == who.scope() && (state == "" || q.state.Query.State == state) {
 			mine = append(mine, q)
 		}
 	}

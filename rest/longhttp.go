@@ -139,7 +139,7 @@ func (h handlers) QueryResults(c echo.Context, id string, p api.QueryResultsPara
 	if err != nil {
 		return err
 	}
-	bound := hash([]byte(strconv.Quote(callerOf(c).ID) + id))
+	bound := hash([]byte(strconv.Quote(callerOf(c).scope()) + id))
 	var from resultPage
 	if p.PageToken != "" {
 		if err := h.tokens.verify(p.PageToken, bound, &from); err != nil {

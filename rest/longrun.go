@@ -39,8 +39,8 @@ func (l *longQueries) submit(ctx context.Context, s submission) (api.LongQuery, 
 		timeout = s.timeout
 	}
 	l.sweep(time.Now(), 1)
-	q := &longQuery{request: s.request, strings: s.strings, done: make(chan struct{})}
-	q.state = longState{Version: 1, Caller: s.caller.ID, Instance: l.opt.Instance, RequestHash: s.hash, Timeout: timeout,
+	q := &longQuery{request: s.request, strings: s.strings, rights: s.caller.Rights, done: make(chan struct{})}
+	q.state = longState{Version: 1, Caller: s.caller.scope(), Instance: l.opt.Instance, RequestHash: s.hash, Timeout: timeout,
 		Query: api.LongQuery{Id: newID(), State: api.StateQUEUED, SubmittedAt: time.Now().UTC(), ArchivePath: s.request.Path, ClientToken: s.clientToken,
 			Statistics: api.QueryStatistics{Engine: "local"}}}
 	run, cancel := context.WithCancel(l.ctx)
@@ -80,7 +80,7 @@ func (l *longQueries) enter(q *longQuery, s submission) (same *longQuery, err er
 		if have.state.Query.State == api.StateQUEUED {
 			queued++
 		}
-		if s.clientToken == "" || have.state.Query.ClientToken != s.clientToken || have.state.Caller != s.caller.ID {
+		if s.clientToken == "" || have.state.Query.ClientToken != s.clientToken || have.state.Caller != s.caller.scope() {
 			continue
 		}
 		if !bytes.Equal(have.state.RequestHash, s.hash) {
@@ -170,6 +170,9 @@ func (l *longQueries) execute(ctx context.Context, q *longQuery) (*query.Result,
 		return nil, l.unreachable(err)
 	}
 	timed, cancel := context.WithTimeout(ctx, st.Timeout)
+	if q.rights != nil {
+		timed = query.WithRights(timed, q.rights)
+	}
 	defer cancel()
 	w := &resultWriter{ctx: timed, folder: l.opt.Folder, id: st.Query.Id, limit: l.opt.ResultBytes}
 	var rows *lines
@@ -186,6 +189,7 @@ func (l *longQueries) execute(ctx context.Context, q *longQuery) (*query.Result,
 		return nil
 	}, func(b arrow.RecordBatch) error { return rows.write(b) })
 	l.observe(res, err, time.Since(begun))
+	conceal(res)
 	if err == nil {
 		defer res.Release()
 		err = w.close()

@@ -34,6 +34,12 @@ var statuses = map[query.Code]int{
 	conflict:          http.StatusConflict,
 	notConfigured:     http.StatusNotImplemented,
 	query.Internal:    http.StatusInternalServerError,
+	query.Forbidden:   http.StatusForbidden,
+	unauthenticated:   http.StatusUnauthorized,
+	throttled:         http.StatusTooManyRequests,
+	misdirected:       http.StatusMisdirectedRequest,
+
+	unsupportedContent: http.StatusUnsupportedMediaType,
 }
 
 // asProblem describes err to the caller. Causes stay in the log: they name hosts and keys.
@@ -86,7 +92,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	if jsonErr != nil {
 		body = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500}`)
 	}
-	if p.Status == http.StatusServiceUnavailable || p.Code == "not_finished" {
+	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests || p.Code == "not_finished" {
 		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter(err)))
 	}
 	_ = c.Blob(p.Status, "application/problem+json", body)

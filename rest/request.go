@@ -106,7 +106,7 @@ type binding struct {
 
 // bind is the hash of the parts of r that all pages share.
 func bind(caller Caller, r query.Request) []byte {
-	text, err := json.Marshal(binding{caller.ID, r.Path, r.Columns, r.Filters, r.Expression, r.GroupBy, r.Aggregates, r.OrderBy, r.Snapshot})
+	text, err := json.Marshal(binding{caller.scope(), r.Path, r.Columns, r.Filters, r.Expression, r.GroupBy, r.Aggregates, r.OrderBy, r.Snapshot})
 	if err != nil {
 		panic(err) // strings and numbers of a JSON body
 	}

@@ -84,6 +84,12 @@ type Options struct {
 	Collectors []prometheus.Collector
 	// Identify finds out who sends a request to any of the routes; nil: nobody has to say who he is.
 	Identify Identify
+	// Audit gets a line for every request; nil: there is none.
+	Audit *AuditLog
+	// Origins are those of pages that browsers may let ask, "https://wiki.example.com"; nil: this server's own pages only.
+	Origins []string
+	// Hosts are names of this host beside localhost, for who reaches a loopback address without Identify.
+	Hosts []string
 }
 
 // Server serves the API. It may be used by many goroutines.
@@ -138,7 +144,12 @@ func (s *Server) routes() {
 	e := s.echo
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.fail
+	if s.opt.Audit != nil {
+		s.engine = auditedEngine{s.engine}
+		e.Use(s.audit)
+	}
 	e.Use(s.observe)
+	e.Use(s.secure)
 	if s.opt.Identify != nil {
 		e.Use(s.identify)
 	}
