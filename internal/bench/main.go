@@ -58,7 +58,7 @@ func main() {
 	archiving := flag.Bool("archive", false, "measure archive alone, on lineitem of TPC-H")
 	restoring := flag.Bool("restore", false, "measure restore alone, on lineitem of TPC-H")
 	scale := flag.Float64("scale", 1.0/6, "scale factor of lineitem, with -archive, -restore and -query; 1/6 is a million rows")
-	only := flag.String("only", "", "comma list of the sides to measure, with -archive: copy,archive,archive_s3; all, and the limited rate and wide values, without it; with -restore: copy,restore; with -query the layouts: ours,duckdb")
+	only := flag.String("only", "", "comma list of the sides to measure, with -archive: copy,archive,archive_s3; all, and the limited rate and wide values, without it; with -restore: copy,restore; with -query ours,duckdb,http,metadata")
 	querying := flag.Bool("query", false, "measure the twelve queries alone, on lineitem of TPC-H with two columns more")
 	data := flag.String("data", "", "folder that keeps the files of -query, which a later run takes; a temporary one without it")
 	match := flag.String("match", "", "comma list of the queries to measure, with -query: point_key,count_like; all without it")
@@ -83,7 +83,7 @@ func main() {
 		steps = []func() error{b.start, b.fillTPCH, b.restoreRounds}
 	}
 	if *querying {
-		steps = []func() error{b.startTwelve, profiled(*profile, b.twelveQueries)}
+		steps = []func() error{b.startTwelve, profiled(*profile, b.twelveQueries), b.overHTTP, b.planning}
 	}
 	if err := errors.Join(b.run(steps), b.close()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
