@@ -179,9 +179,10 @@ func exampleOf(v any) string {
 	return string(text)
 }
 
-// prose is text of the document with what stands in backticks as code.
+// prose is text of the document for a paragraph: what stands in backticks is code, an empty line begins another paragraph.
 func prose(text string) template.HTML {
-	return template.HTML(backticks.ReplaceAllString(template.HTMLEscapeString(text), "<code>$1</code>"))
+	text = backticks.ReplaceAllString(template.HTMLEscapeString(strings.TrimSpace(text)), "<code>$1</code>")
+	return template.HTML(strings.ReplaceAll(text, "\n\n", "</p>\n<p>"))
 }
 
 var backticks = regexp.MustCompile("`([^`]+)`")
