@@ -272,6 +272,16 @@ func (s *sink) ensureData(total, n int) {
 	s.keep(data)
 }
 
+// fit moves the texts to less memory where those that came last were much shorter than the first.
+func (s *sink) fit() {
+	if s.wanted == 0 || cap(s.data) <= 2*len(s.data)+leastPooled {
+		return
+	}
+	data := append(make([]byte, 0, len(s.data)), s.data...)
+	s.giveBack(s.data)
+	s.data = data
+}
+
 // keep notes memory of the pool.
 func (s *sink) keep(b []byte) {
 	if s.lent && cap(b) > leastPooled {

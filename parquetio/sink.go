@@ -327,6 +327,7 @@ func (s *sink) arrayData() *array.Data {
 	case coltype.Decimal:
 		buffers = []*memory.Buffer{valid, s.buffer(arrow.Decimal128Traits.CastToBytes(s.dec))}
 	case coltype.String, coltype.Binary:
+		s.fit()
 		buffers = []*memory.Buffer{valid, s.buffer(arrow.Int32Traits.CastToBytes(s.offs)), s.buffer(s.data)}
 	case coltype.UUID:
 		buffers = []*memory.Buffer{valid, memory.NewBufferBytes(s.data)}

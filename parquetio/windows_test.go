@@ -171,6 +171,34 @@ func TestFewRowsOfLongPages(t *testing.T) {
 	}
 }
 
+// A batch takes no more memory than its texts, whatever the first of them let expect.
+func TestShorterThanExpected(t *testing.T) {
+	s := oneColumn(kindType(coltype.String))
+	rb := array.NewRecordBuilder(memory.DefaultAllocator, s.Arrow())
+	for i := range 60_000 {
+		if i < 20_480 {
+			rb.Field(0).(*array.StringBuilder).Append(strings.Repeat(fmt.Sprint(i), 60))
+		} else {
+			rb.Field(0).(*array.StringBuilder).Append("x")
+		}
+		rb.Field(1).AppendNull()
+	}
+	all := rb.NewRecordBatch()
+	b, _ := write(t, s, WriteOptions{}, all)
+	got, err := open(t, b).ReadLent(context.Background(), 0, s.Columns, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Release()
+	if !array.Equal(all.Column(0), got.Column(0)) {
+		t.Fatal("the texts differ")
+	}
+	text := got.Column(0).Data().Buffers()[2].Bytes()
+	if len(text) < 5_000_000 || cap(text) > 2*len(text)+leastPooled {
+		t.Errorf("%d bytes of text take %d", len(text), cap(text))
+	}
+}
+
 func TestDecompressStart(t *testing.T) {
 	rng := newRand(8)
 	text := []byte(randomText(rng, 900_000))
