@@ -300,7 +300,7 @@ func TestStreamsLeaveSlots(t *testing.T) {
 	if err := conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprint(conn, "GET /api/v1/archives/query?archivePath=public/wide&format=csv HTTP/1.1\r\nHost: x\r\n\r\n")
+	fmt.Fprint(conn, "GET /api/v1/archives/query?archivePath=public/wide&format=csv HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		res, text := a.get(t, "/api/v1/archives/query?archivePath=public/events&format=csv&limit=1")
 		if res.StatusCode == 503 && strings.Contains(string(text), `"code":"busy"`) && res.Header.Get("Retry-After") == "10" {

@@ -90,8 +90,11 @@ func bashScript(root words, commands []words) string {
 	b.WriteString("\tesac\n\tcase $cmd in\n")
 	for _, c := range commands {
 		more := ""
-		if c.command == "completion" {
+		switch c.command {
+		case "completion":
 			more = "bash zsh fish "
+		case "keys":
+			more = "add list revoke "
 		}
 		fmt.Fprintf(&b, "\t%s) COMPREPLY=($(compgen -W '%s%s' -- \"$cur\")) ;;\n", c.command, more, names(c.flags))
 	}
@@ -130,6 +133,8 @@ func zshScript(root words, commands []words) string {
 			b.WriteString(" \\\n\t\t'1:command:{_describe command commands}'")
 		case "completion":
 			b.WriteString(" \\\n\t\t'*:shell:(bash zsh fish)'")
+		case "keys":
+			b.WriteString(" \\\n\t\t'1:action:(add list revoke)'")
 		}
 		b.WriteString(" ;;\n")
 	}
@@ -182,7 +187,8 @@ func fishScript(root words, commands []words) string {
 			b.WriteByte('\n')
 		}
 	}
-	b.WriteString("complete -c queryd -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n")
+	b.WriteString("complete -c queryd -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n" +
+		"complete -c queryd -n '__fish_seen_subcommand_from keys' -a 'add list revoke'\n")
 	return b.String()
 }
 

@@ -15,6 +15,7 @@ import (
 type flags struct {
 	Serve      serveCmd         `cmd:"" default:"withargs" help:"Serve the API (the default command)."`
 	Query      queryCmd         `cmd:"" help:"Answer one query, from the warehouse or from a server."`
+	Keys       keysCmd          `cmd:"" help:"Make, list and revoke API keys."`
 	Completion completionCmd    `cmd:"" help:"Print the completion script of a shell."`
 	Version    kong.VersionFlag `help:"Print the version."`
 
@@ -31,8 +32,8 @@ func main() { cli.Exit(run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var f flags
-	k, done, err := cli.Parse(&f, "queryd", "Answers filtered queries over an archive by HTTP, and in a terminal. There is no authentication: keep it on "+
-		"loopback, or behind a proxy that has one.", args, stdout)
+	k, done, err := cli.Parse(&f, "queryd", "Answers filtered queries over an archive by HTTP, and in a terminal. Without --principals it "+
+		"serves loopback only.", args, stdout)
 	if done {
 		return cli.OK
 	}

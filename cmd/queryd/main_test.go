@@ -48,8 +48,9 @@ func TestServes(t *testing.T) {
 	w := querytest.Events(t)
 	for _, tt := range []struct {
 		listen  string
+		more    []string
 		warning bool
-	}{{"127.0.0.1:0", false}, {":0", true}} {
+	}{{"127.0.0.1:0", nil, false}, {":0", []string{"--no-auth"}, true}} {
 		t.Run(tt.listen, func(t *testing.T) {
 			ready := filepath.Join(t.TempDir(), "ready")
 			var stdout, stderr output
@@ -57,7 +58,7 @@ func TestServes(t *testing.T) {
 			defer cancel()
 			code := make(chan int, 1)
 			go func() {
-				code <- run(ctx, []string{"--listen", tt.listen, "--warehouse", w.Store.Root(), "--ready-file", ready}, &stdout, &stderr)
+				code <- run(ctx, append([]string{"--listen", tt.listen, "--warehouse", w.Store.Root(), "--ready-file", ready}, tt.more...), &stdout, &stderr)
 			}()
 			var line []byte
 			for start := time.Now(); len(line) == 0; time.Sleep(5 * time.Millisecond) {
@@ -87,7 +88,7 @@ func TestServes(t *testing.T) {
 			if c := <-code; c != 0 {
 				t.Errorf("exit code %d: %s", c, stderr.String())
 			}
-			if strings.Contains(stderr.String(), "warning") != tt.warning {
+			if strings.Contains(stderr.String(), "WARNING") != tt.warning {
 				t.Errorf("stderr: %s", stderr.String())
 			}
 		})
@@ -111,7 +112,15 @@ func TestExitCodes(t *testing.T) {
 		{"wrong flag", []string{"--warehuose", dir}, 2, `--warehouse`},
 		{"wrong duration", []string{"--warehouse", dir, "--timeout", "soon"}, 2, "timeout"},
 		{"no time", []string{"--warehouse", dir, "--timeout", "0s"}, 2, "above 0"},
-		{"wrong address", []string{"--warehouse", dir, "--listen", "nowhere:x"}, 2, "nowhere:x"},
+		{"wrong address", []string{"--warehouse", dir, "--listen", "nowhere:x", "--no-auth"}, 2, "nowhere:x"},
+		{"open to all", []string{"--warehouse", dir, "--listen", ":0"}, 2, "--no-auth"},
+		{"open to the network", []string{"--warehouse", dir, "--listen", "192.0.2.1:80"}, 2, "no authentication"},
+		{"keys alone", []string{"--warehouse", dir, "--keys", "k"}, 2, "--principals"},
+		{"no file of principals", []string{"--warehouse", dir, "--principals", "/nowhere/p.yaml"}, 2, "/nowhere/p.yaml"},
+		{"certificate without key", []string{"--warehouse", dir, "--tls-cert", "c"}, 2, "--tls-key"},
+		{"every origin", []string{"--warehouse", dir, "--allow-origin", "*"}, 2, "--allow-origin"},
+		{"key for nobody", []string{"keys", "add", "--keys", "k"}, 2, "needs a name"},
+		{"no such key", []string{"keys", "revoke", "--keys", "/nowhere/k", "x"}, 2, "/nowhere/k"},
 		{"store is down", []string{"--bucket", "b"}, 5, "s3://b/aurora-archives"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

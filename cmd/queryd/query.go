@@ -40,7 +40,7 @@ type queryCmd struct {
 	Snapshot  string   `help:"Snapshot of the table; the default is the newest." placeholder:"ID"`
 	Explain   bool     `help:"Tell what the query would read, as JSON."`
 	Format    string   `help:"table, json, jsonl, csv, arrow or parquet; the default is table on a terminal, else jsonl." enum:",table,json,jsonl,csv,arrow,parquet" default:""`
-	Server    string   `help:"Server to ask, as http://host:port; without it the warehouse is read here." placeholder:"URL" env:"QUERYD_SERVER"`
+	Server    string   `help:"Server to ask, as http://host:port; without it the warehouse is read here. The key in the variable QUERYD_KEY is sent along." placeholder:"URL" env:"QUERYD_SERVER"`
 }
 
 // tableLimit is how many rows a table on a terminal shows where nothing else is asked.
@@ -71,6 +71,9 @@ func (q *queryCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 		return fmt.Errorf("%w: --server: %w", cli.ErrUsage, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if key := os.Getenv("QUERYD_KEY"); key != "" && q.Server != "" { // no flag: other users of the host see flags
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
 	res, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("query: %w: %w", errNoServer, err)

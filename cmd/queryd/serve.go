@@ -23,10 +23,11 @@ import (
 
 // serveCmd serves the API. Tests run it in-process with Listen "127.0.0.1:0".
 type serveCmd struct {
-	Listen    string  `help:"Address to listen on; port 0 takes a free one." default:":8080" env:"QUERYD_LISTEN"`
+	Listen    string  `help:"Address to listen on; port 0 takes a free one." default:"127.0.0.1:8080" env:"QUERYD_LISTEN"`
 	ReadyFile string  `help:"File that gets the listening address, as one JSON line." type:"path" placeholder:"FILE"`
 	PageKeys  string  `help:"File of the keys that sign page tokens, one a line; the first one signs, all are valid. Without it tokens end with the process." type:"path" placeholder:"FILE" env:"QUERYD_PAGE_KEYS"`
 	Streams   int     `help:"Answers in other formats than JSON that are sent at once; never all of --queries." default:"8"`
+	Who       who     `embed:"" group:"Who may ask"`
 	Limits    limits  `embed:""`
 	Cache     caching `embed:"" group:"Cache"`
 	Long      long    `embed:"" prefix:"long-" group:"Long queries"`
@@ -82,6 +83,17 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 	if o.PageKeys, err = readKeys(s.PageKeys); err != nil {
 		return err
 	}
+	if err := s.Who.check(s.Listen); err != nil {
+		return err
+	}
+	guard, err := s.Who.open(&o)
+	if err != nil {
+		return err
+	}
+	if guard.audit != nil {
+		defer guard.audit.Close()
+	}
+	limits.NeedRights = guard.access != nil
 	store, err := f.Open(ctx)
 	if err != nil {
 		return fmt.Errorf("open warehouse %s: %w", location, err)
@@ -112,7 +124,10 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 		l.Close()
 		return err
 	}
-	return rest.New(engine, o).Serve(ctx, l)
+	watched, stop := context.WithCancel(ctx)
+	defer stop()
+	guard.watch(watched, o.Log)
+	return rest.New(engine, o).Serve(ctx, guard.listener(l))
 }
 
 // parquetFile begins a Parquet file as the archive's own are written.
@@ -171,9 +186,18 @@ func reach(ctx context.Context, engine *query.Engine, location string) error {
 // announce says where the server listens: for people on stderr, for scripts as one JSON line on stdout and in the
 // ready file.
 func (s *serveCmd) announce(addr net.Addr, location string, stdout, stderr io.Writer) error {
-	fmt.Fprintf(stderr, "queryd: serving %s on http://%s\n", location, addr)
+	scheme := "http"
+	if s.Who.TLSCert != "" {
+		scheme = "https"
+	}
+	fmt.Fprintf(stderr, "queryd: serving %s on %s://%s\n", location, scheme, addr)
 	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		fmt.Fprintf(stderr, "queryd: warning: %s is not a loopback address and there is no authentication: whoever reaches it can read the archive\n", addr)
+		switch {
+		case s.Who.Principals == "":
+			fmt.Fprintf(stderr, "queryd: WARNING: %s is not a loopback address and there is no authentication: whoever reaches it can read the archive\n", addr)
+		case scheme == "http":
+			fmt.Fprintf(stderr, "queryd: WARNING: %s is not a loopback address and there is no TLS: keys and rows can be read on the way; give --tls-cert, or put a proxy in front\n", addr)
+		}
 	}
 	line, err := json.Marshal(map[string]string{"listening": addr.String()})
 	if err != nil {
