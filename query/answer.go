@@ -50,12 +50,17 @@ func (e *Engine) run(ctx context.Context, r Request, answer func(ctx context.Con
 	defer leave()
 	queued := time.Since(start)
 	q := &query{engine: e, req: r, memory: &account{of: e.memory, limit: e.opt.QueryBytes}}
+	handedOut := false
+	defer func() {
+		if !handedOut {
+			q.memory.letGoAll()
+		}
+	}()
 	res, err := q.plannedBy(ctx, answer)
 	if err != nil {
-		q.memory.letGoAll()
 		return nil, e.failed(ctx, r.Path, err)
 	}
-	res.release = q.memory.letGoAll
+	res.release, handedOut = q.memory.letGoAll, true
 	res.Path = q.target.location
 	res.Snapshot = q.target.snapshot
 	res.Filtered = q.target.grant.filters()

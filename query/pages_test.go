@@ -331,6 +331,17 @@ func TestStreamStops(t *testing.T) {
 	}); !errors.Is(err, stop) {
 		t.Errorf("got %v", err)
 	}
+	// A panic of the caller's passes, and leaves nothing held.
+	r.OrderBy = []query.Order{{Column: "grp"}}
+	func() {
+		defer func() {
+			if recover() != "oh" {
+				t.Error("the panic is gone")
+			}
+		}()
+		_, _ = e.Stream(context.Background(), r, func([]coltype.Column, int64) error { return nil }, func(arrow.RecordBatch) error { panic("oh") })
+	}()
+	freed(t, e)
 	r.Columns = []string{"nothing"}
 	var qe *query.Error
 	if _, err := e.Stream(context.Background(), r, nil, nil); !errors.As(err, &qe) || qe.Reason != "unknown_column" {
