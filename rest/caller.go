@@ -42,7 +42,7 @@ type Identify func(r *http.Request) (Caller, error)
 // open reports whether a route is for everybody: it tells of the process and of the API, never of the archive.
 func open(route string) bool {
 	switch route {
-	case "/healthz", "/readyz", "/docs", "/openapi.json":
+	case "/healthz", "/readyz", "/docs", "/openapi.json", "/", "/page/:file":
 		return true
 	}
 	return false

@@ -155,6 +155,7 @@ func (s *Server) routes() {
 	}
 	e.Use(s.strict)
 	api.RegisterHandlers(e, handlers{s})
+	s.page()
 }
 
 // Handler is the API as an http.Handler.
