@@ -2,7 +2,7 @@
 # make test   all tests, on real servers, with the race detector
 # make nightly   random queries against PostgreSQL, more of them; `make nightly QUERIES=20000 SEED=1`
 # make test-matrix   what talks to PostgreSQL, on every major version
-.PHONY: build demo test nightly test-matrix lint interop bench bench-archive bench-restore bench-query clean
+.PHONY: build demo test nightly test-matrix lint interop bench bench-archive bench-restore bench-query bench-http clean
 
 GO ?= go
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
@@ -64,6 +64,11 @@ bench-restore: build
 bench-query: build
 	scripts/need postgresql gcc
 	@$(GO) run ./internal/bench -bin bin -query -scale $(SCALE) -data .cache/bench-query-$(SCALE) $(BENCH)
+
+# Answers a second over HTTP, beside DuckDB behind a small server, on the files of bench-query; about three minutes once these are there
+bench-http: build
+	scripts/need postgresql gcc
+	@$(GO) run ./internal/bench -bin bin -http -runs 3 -scale $(SCALE) -data .cache/bench-query-$(SCALE) $(BENCH)
 
 clean:
 	rm -rf bin .cache

@@ -1,7 +1,7 @@
 // Command bench measures the commands against what a user has otherwise, in one run on one machine: archive against
 // COPY TO, restore against COPY FROM, queryd against DuckDB on the same files, and the files' size against DuckDB's.
 // With -archive it measures archive alone, in all its kinds, on the rows of TPC-H; with -restore the ways back into
-// PostgreSQL; with -query the twelve queries.
+// PostgreSQL; with -query the twelve queries; with -http queryd under load beside DuckDB behind a small HTTP server.
 //
 // It prints a table and, as its last line, one JSON object of the same figures. Every figure is the median of several
 // runs; archive, restore and COPY take turns, DuckDB runs before queryd. No time makes it fail; an answer that differs
@@ -60,8 +60,9 @@ func main() {
 	scale := flag.Float64("scale", 1.0/6, "scale factor of lineitem, with -archive, -restore and -query; 1/6 is a million rows")
 	only := flag.String("only", "", "comma list of the sides to measure, with -archive: copy,archive,archive_s3; all, and the limited rate and wide values, without it; with -restore: copy,restore; with -query ours,duckdb,http,metadata")
 	querying := flag.Bool("query", false, "measure the twelve queries alone, on lineitem of TPC-H with two columns more")
-	data := flag.String("data", "", "folder that keeps the files of -query, which a later run takes; a temporary one without it")
-	match := flag.String("match", "", "comma list of the queries to measure, with -query: point_key,count_like; all without it")
+	loading := flag.Bool("http", false, "measure answers a second over HTTP alone, on the files of -query")
+	data := flag.String("data", "", "folder that keeps the files of -query and -http, which a later run takes; a temporary one without it")
+	match := flag.String("match", "", "comma list of the queries to measure, with -query: point_key,count_like; with -http: point,page,export; all without it")
 	profile := flag.String("cpuprofile", "", "file for a CPU profile of this process, with -query")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -85,13 +86,19 @@ func main() {
 	if *querying {
 		steps = []func() error{b.startTwelve, profiled(*profile, b.twelveQueries), b.overHTTP, b.planning}
 	}
+	if *loading {
+		steps = []func() error{b.startTwelve, b.httpLoad}
+	}
 	if err := errors.Join(b.run(steps), b.close()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
-	if *querying {
+	switch {
+	case *querying:
 		b.report.printTwelve(os.Stdout)
-	} else {
+	case *loading:
+		b.report.printHTTP(os.Stdout)
+	default:
 		b.report.print(os.Stdout)
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(b.report); err != nil {

@@ -110,7 +110,8 @@ type report struct {
 	Files      int    `json:"files"`
 	Lines      []line `json:"lines,omitempty"`
 
-	Queries []*figures `json:"queries,omitempty"` // with -query
+	Queries []*figures     `json:"queries,omitempty"` // with -query
+	HTTP    []*httpFigures `json:"http,omitempty"`    // with -http
 }
 
 func (r *report) add(name, what, peer, unit string, ours, their float64) {

@@ -229,7 +229,7 @@ func (b *bench) duckdb(j duckJob) (duckResult, error) {
 func (b *bench) peer(name, cgo string) (string, error) {
 	exe := filepath.Join(b.dir, name)
 	build := exec.CommandContext(b.ctx, "go", "build", "-C", "peers", "-o", exe, "./cmd/"+name)
-	build.Env = append(os.Environ(), "CGO_ENABLED="+cgo, "GOFLAGS=", "GOWORK=off")
+	build.Env = append(os.Environ(), "CGO_ENABLED="+cgo, "GOFLAGS=-tags=duckdb_arrow", "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build peers/cmd/%s (run from the checkout; duckbench needs gcc and g++): %w\n%s", name, err, out)
 	}
