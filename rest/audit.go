@@ -73,6 +73,7 @@ type AuditLine struct {
 	Method    string    `json:"method"`
 	Route     string    `json:"route"`             // as in the API's document
 	Archive   string    `json:"archive,omitempty"` // the path asked for
+	Query     string    `json:"query,omitempty"`   // the id of a long query
 	Status    int       `json:"status"`
 	Rows      int64     `json:"rows"`
 	Bytes     int64     `json:"bytes"` // sent
@@ -93,6 +94,13 @@ func (l *AuditLog) write(line *AuditLine) error {
 	defer l.mu.Unlock()
 	_, err := io.WriteString(l.w, inert(strings.TrimSuffix(b.String(), "\n"))+"\n")
 	return err
+}
+
+// notedResult notes the long query whose result is sent, and its rows.
+func notedResult(ctx context.Context, st longState, rows int64) {
+	if line := audited(ctx); line != nil {
+		line.Archive, line.Query, line.Rows = st.Query.ArchivePath, st.Query.Id, rows
+	}
 }
 
 // shortened bounds what a caller can put into a line.
@@ -139,6 +147,7 @@ func (s *Server) audit(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		line := &AuditLine{Time: time.Now().UTC(), Remote: r.RemoteAddr, Method: r.Method, Route: c.Path(), Cut: true}
 		c.SetRequest(r.WithContext(context.WithValue(r.Context(), auditKey{}, line)))
+		c.Response().Header().Set(echo.HeaderXRequestID, newID())
 		defer func() {
 			who := callerOf(c)
 			line.Principal, line.Caller, line.By = who.Principal, who.ID, who.By

@@ -28,6 +28,7 @@ func (h handlers) Submit(c echo.Context) error {
 	if b.ArchivePath == "" {
 		return bad("missing_field", "archivePath", "give an archive path or a table's location", "archivePath is missing")
 	}
+	note(c.Request().Context(), b.ArchivePath, nil)
 	r := request(api.Query{ArchivePath: b.ArchivePath, Columns: b.Columns, Filters: b.Filters, FilterExpression: b.FilterExpression, Offset: b.Offset,
 		GroupBy: b.GroupBy, Aggregates: b.Aggregates, OrderBy: b.OrderBy})
 	r.Limit, r.Count = -1, query.CountNone
@@ -165,6 +166,7 @@ func (h handlers) QueryResults(c echo.Context, id string, p api.QueryResultsPara
 	if err != nil {
 		return err
 	}
+	notedResult(c.Request().Context(), st, rows)
 	data = strconv.AppendInt(append(data, `],"totalRows":`...), st.Query.Statistics.Rows, 10)
 	data = append(append(data, `,"schema":`...), st.Schema...)
 	if next := from.Row + rows; next < st.Query.Statistics.Rows {
@@ -196,6 +198,7 @@ func (h handlers) QueryDownload(c echo.Context, id string) error {
 	out := h.newSink(c, mediaType(api.FormatJsonl), true)
 	defer out.release()
 	var failed error
+	notedResult(c.Request().Context(), st, st.Query.Statistics.Rows)
 	err = h.long.lines(c.Request().Context(), st, 0, func(line []byte) bool {
 		if _, failed = out.Write(line); failed == nil {
 			_, failed = out.Write([]byte{'\n'})
