@@ -217,7 +217,7 @@ async function start() {
   } catch (error) { failed(error) }
 }
 
-byId("table").addEventListener("change", e => { s = Object.assign(blank(), {table: e.target.value, limit: s.limit, count: s.count}); pickTable().catch(failed) })
+byId("table").addEventListener("change", e => { s = Object.assign(blank(), {table: e.target.value, limit: s.limit, count: s.count}); form.draw(s, []); pickTable().catch(failed) })
 byId("search").addEventListener("input", () => drawPartitions(tables.find(t => t.archivePath === s.table)))
 byId("form").addEventListener("submit", e => { e.preventDefault(); run() })
 byId("expression").addEventListener("keydown", e => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); run() } })

@@ -24,7 +24,8 @@ const told = l => `${count(l.total - l.skipped)} of ${count(l.total)} read`
 function levels(p) {
   const grid = el("div", {class: "levels"})
   for (const [name, l] of [["Partitions", p.partitions], ["Files", p.files], ["Row groups", p.rowGroups], ["Pages", p.pages]]) {
-    grid.append(el("span", {}, name), bar([{share: 1, skipped: l.total ? share(l) : 1}], 1, `${name}: ${told(l)}, ${count(l.skipped)} skipped`), el("span", {}, told(l)))
+    if (!l.total) continue // the pages of a filter that needs none
+    grid.append(el("span", {}, name), bar([{share: 1, skipped: share(l)}], 1, `${name}: ${told(l)}, ${count(l.skipped)} skipped`), el("span", {}, told(l)))
   }
   return grid
 }
@@ -52,7 +53,7 @@ function fileBars(files) {
     for (const f of list) {
       const parts = f.verdict === "none" || !f.rowGroups.length ? [{share: 1, skipped: f.verdict === "none" ? 1 : 0}]
         : f.rowGroups.map(g => ({share: g.rows / Math.max(f.rows, 1), skipped: groupShare(g)}))
-      grid.append(el("span", {title: f.file}, `${f.partition} · ${f.file.split("/").pop()}`), bar(parts, Math.max(f.rows / most, 0.02), `${f.file}, ${plural(f.rows, "row")}: ${fileText(f)}`), el("span", {}, fileText(f)))
+      grid.append(el("span", {class: "name", title: f.file}, `${f.partition} · ${f.file.split("/").pop()}`), bar(parts, Math.max(f.rows / most, 0.02), `${f.file}, ${plural(f.rows, "row")}: ${fileText(f)}`), el("span", {}, fileText(f)))
     }
   }
   draw(files.slice(0, shown))
@@ -84,7 +85,7 @@ export function drawPlan(x) {
   byId("plan-body").replaceChildren(
     el("p", {class: "totals"}, `At most ${plural(x.rows, "row")} could match · ${bytes(x.bytes)} to read · ${plural(x.requests, "request")} · ${dollars(x.costUsd)} · explained in ${duration(x.executionTimeMs)}`),
     levels(x.pruning),
-    ...[el("p", {class: "legend"}, el("span", {}, swatch("read"), "read"), el("span", {}, swatch("skipped"), "skipped"), el("span", {}, "one bar a file, as long as it has rows; one box a row group"))],
+    el("p", {class: "legend"}, el("span", {}, swatch("read"), "read"), el("span", {}, swatch("skipped"), "skipped"), el("span", {}, "one bar a file, as long as it has rows; one box a row group")),
     el("h3", {}, "Files"),
     ...(x.files.length ? fileBars(x.files).filter(Boolean) : [el("p", {class: "muted"}, "None.")]),
     ...notes.map(n => el("p", {class: "small muted"}, n)),

@@ -17,7 +17,7 @@ function cell(value, kind) {
   const text = typeof value === "string" ? value : JSON.stringify(value)
   if (kind === "bytes") return binaryCell(text)
   const characters = text.length > longest ? [...text] : []
-  if (characters.length <= longest) return el("td", {class: kind}, text)
+  if (characters.length <= longest) return el("td", {class: text.length > 30 && kind === "text" ? "text wide" : kind}, text)
   return cutCell(kind, characters.slice(0, longest).join("") + "…", text, `${count(characters.length)} characters`)
 }
 
@@ -32,10 +32,11 @@ function cutCell(kind, short, whole, size) {
   const more = el("button", {type: "button", class: "more", "aria-expanded": "false", onclick: () => {
     const open = more.getAttribute("aria-expanded") === "false"
     body.textContent = open ? whole : short
+    body.parentElement.classList.toggle("wide", open || kind !== "bytes")
     more.textContent = open ? "less" : `all (${size})`
     more.setAttribute("aria-expanded", open)
   }}, `all (${size})`)
-  return el("td", {class: kind}, body, more)
+  return el("td", {class: kind === "bytes" ? kind : `${kind} wide`}, body, more)
 }
 
 // drawRows shows the rows of an answer. columns are in their order, with name, and sourceType where it is known; first is the number of the
