@@ -90,6 +90,7 @@ type Options struct {
 	Timeout     time.Duration // S3: of a connection without progress, default 60 s
 	MaxAttempts int           // S3: of one request, default 5; about 3 s of waiting in all
 	Storage     Storage       // S3: of new objects
+	Observe     Observe       // S3: hears of every request; nil: nobody does
 }
 
 // Open opens the warehouse at location, "s3://bucket/prefix" or "file:///dir" (made by the first write; the

@@ -72,6 +72,7 @@ func openS3(ctx context.Context, location, rest string, o Options) (Store, error
 		return nil, fmt.Errorf("open warehouse %s: AWS configuration: %w", s.root, err)
 	}
 	s.client = s3.NewFromConfig(cfg, func(c *s3.Options) {
+		c.APIOptions = append(c.APIOptions, watched(o.Observe))
 		if o.Endpoint != "" {
 			c.BaseEndpoint = aws.String(o.Endpoint)
 		}

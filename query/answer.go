@@ -35,6 +35,7 @@ type query struct {
 	req    Request
 	target *target
 	memory *account
+	took   time.Duration // of planning
 }
 
 // run admits r, plans it, and gives it to answer. Whatever answer has reserved and did not hand out in a Result is
@@ -67,21 +68,35 @@ func (e *Engine) run(ctx context.Context, r Request, answer func(ctx context.Con
 	res.Warnings = q.warnings
 	res.Cost = e.cost(res.Pruning.BytesRead)
 	res.Memory = q.memory.most()
-	res.Queued, res.Elapsed = queued, time.Since(start)
+	res.Queued, res.Planned, res.Elapsed = queued, q.took, time.Since(start)
 	return res, nil
 }
 
-func (q *query) plannedBy(ctx context.Context, answer func(ctx context.Context, q *query) (*Result, error)) (*Result, error) {
+func (q *query) plannedBy(ctx context.Context, answer func(ctx context.Context, q *query) (*Result, error)) (res *Result, err error) {
+	begin := time.Now()
+	if err := q.planned(ctx); err != nil {
+		return nil, err
+	}
+	q.took = time.Since(begin)
+	ctx, span := part(ctx, "scan")
+	defer func() { endScan(span, res, err) }()
+	return answer(ctx, q)
+}
+
+// planned opens the table and binds the request.
+func (q *query) planned(ctx context.Context) (err error) {
+	ctx, span := part(ctx, "plan")
+	defer func() { q.endPlan(span, err) }()
 	r, err := resumed(q.req)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	q.req = r
 	if q.target, err = q.engine.open(ctx, r.Path, r.Snapshot); err != nil {
-		return nil, err
+		return err
 	}
 	if q.plan, err = q.engine.plan(ctx, q.target, r); err != nil {
-		return nil, err
+		return err
 	}
 	if r.aggregated() {
 		q.agg, err = q.bindGroups(r)
@@ -89,17 +104,17 @@ func (q *query) plannedBy(ctx context.Context, answer func(ctx context.Context, 
 		q.order, err = bindOrder(q.visible(), r.OrderBy)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := q.checkPosition(); err != nil {
-		return nil, err
+		return err
 	}
 	reads, keys := q.reads()
 	if q.agg == nil {
 		reads = q.project // asked for, also where only their number is
 	}
 	q.warn(slices.Concat(reads, keys))
-	return answer(ctx, q)
+	return nil
 }
 
 // cost is the price of reading n bytes, in USD.

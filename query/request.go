@@ -80,6 +80,7 @@ type Result struct {
 	Cost     float64  // USD: Pruning.BytesRead at Options.PricePerTB
 	Memory   int64    // the most bytes that were reserved for the query at once
 	Queued   time.Duration
+	Planned  time.Duration // binding, and the table's and the partitions' metadata
 	Elapsed  time.Duration // from the call to the answer, Queued included
 	// Filtered: the caller's rights have a row filter. Scanned, Pruning, Cost, Memory and the times tell of rows that he may not see.
 	Filtered bool
@@ -126,6 +127,8 @@ type Pruning struct {
 	// decide; read is: decoded to evaluate the filter.
 	Pages     Level `json:"pages"`
 	PagesRead int64 `json:"pagesRead"` // data pages decoded, of the filter's and of the returned columns
-	BytesRead int64 `json:"bytesRead"` // asked of the store for data files, footers included
-	Requests  int64 `json:"requests"`  // reads asked of the store for data files
+	// Opening is the time of reading footers and Bloom filters and of deciding row groups, summed over files that are opened at once.
+	Opening   time.Duration `json:"-"`
+	BytesRead int64         `json:"bytesRead"` // asked of the store for data files, footers included
+	Requests  int64         `json:"requests"`  // reads asked of the store for data files
 }

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -37,6 +38,7 @@ type scan struct {
 	pages     counter
 	scanned   atomic.Int64
 	bytes     atomic.Int64 // of the rows kept
+	opening   atomic.Int64 // nanoseconds of opening files and deciding their row groups, summed
 
 	mu     sync.Mutex
 	rows   map[int][]arrow.RecordBatch // by unit
@@ -143,6 +145,7 @@ func (s *scan) pruning() Pruning {
 		Requests:   s.stats.Requests.Load(),
 
 		BloomSkipped: s.byBloom.Load(),
+		Opening:      time.Duration(s.opening.Load()),
 	}
 }
 
@@ -287,6 +290,8 @@ func (s *scan) openAhead(ctx context.Context, ahead chan<- *opening, opens *sync
 			if !o.all {
 				opens.Go(func() {
 					defer close(o.done)
+					begin := time.Now()
+					defer func() { s.opening.Add(int64(time.Since(begin))) }()
 					s.guarded(unit{pf: pf}, func() {
 						if o.file, o.err = s.openFile(ctx, part, pf); o.err == nil {
 							o.groups, o.err = s.byRowGroup(ctx, o.file, pf)

@@ -14,6 +14,8 @@ type Cache[K comparable, V any] struct {
 	maxCount  int
 	maxWeight int64
 	weight    int64
+	hits      int64
+	misses    int64
 	order     *list.List // of *kept[K, V], most recent first
 	byKey     map[K]*list.Element
 }
@@ -35,8 +37,10 @@ func (c *Cache[K, V]) Get(k K) (v V, ok bool) {
 	defer c.mu.Unlock()
 	el := c.byKey[k]
 	if el == nil {
+		c.misses++
 		return v, false
 	}
+	c.hits++
 	c.order.MoveToFront(el)
 	return el.Value.(*kept[K, V]).value, true
 }
@@ -62,6 +66,13 @@ func (c *Cache[K, V]) Weight() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.weight
+}
+
+// Hits are how often Get has found a value, and how often not.
+func (c *Cache[K, V]) Hits() (hits, misses int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hits, c.misses
 }
 
 // Len is the number of kept values.
