@@ -81,7 +81,7 @@ func (h handlers) answer(c echo.Context, q api.Query) error {
 func (h handlers) answerJSON(c echo.Context, a ask) error {
 	start := time.Now()
 	res, err := h.engine.Query(c.Request().Context(), a.Request)
-	h.metrics.observe(res, err, time.Since(start))
+	h.metrics.observe(res, err, time.Since(start), 0)
 	conceal(res)
 	if err != nil {
 		return err
@@ -98,6 +98,7 @@ func (h handlers) answerJSON(c echo.Context, a ask) error {
 	if enc.next, err = h.next(a, res); err != nil {
 		return err
 	}
+	begun := time.Now()
 	out := h.newSink(c, echo.MIMEApplicationJSON, true)
 	defer out.release()
 	err = enc.write(func(b []byte) error {
@@ -107,6 +108,7 @@ func (h handlers) answerJSON(c echo.Context, a ask) error {
 	if err == nil {
 		err = out.close()
 	}
+	h.metrics.wrote(string(api.FormatJson), time.Since(begun), out.writing, c.Response().Size)
 	return h.sent(c, err)
 }
 
@@ -142,16 +144,21 @@ func (h handlers) answerStream(c echo.Context, a ask) error {
 	out := h.newSink(c, mediaType(a.format), a.format != api.FormatParquet)
 	defer out.release()
 	var rows stream
+	var sending time.Duration
 	res, err := h.engine.Stream(c.Request().Context(), a.Request, func(cols []coltype.Column, snapshot int64) (err error) {
 		header.Set("Archive-Snapshot-Id", strconv.FormatInt(snapshot, 10))
 		header.Set("Trailer", "Archive-Rows, Archive-Next-Page-Token")
 		rows, err = h.newStream(out, a.format, cols, a.strings)
 		return err
 	}, func(b arrow.RecordBatch) error {
-		return rows.write(b)
+		from := time.Now()
+		err := rows.write(b)
+		sending += time.Since(from)
+		return err
 	})
-	h.metrics.observe(res, err, time.Since(begun))
+	h.metrics.observe(res, err, time.Since(begun), sending)
 	conceal(res)
+	ended := time.Now()
 	if err == nil {
 		defer res.Release()
 		err = rows.close()
@@ -159,6 +166,7 @@ func (h handlers) answerStream(c echo.Context, a ask) error {
 	if err == nil {
 		err = out.close()
 	}
+	h.metrics.wrote(string(a.format), sending+time.Since(ended), out.writing, c.Response().Size)
 	if err == nil {
 		header.Set("Archive-Rows", strconv.FormatInt(res.Rows, 10))
 		var next string
@@ -180,9 +188,9 @@ func (s *Server) sent(c echo.Context, err error) error {
 	}
 	var qe *query.Error
 	if errors.As(err, &qe) && asProblem(err).Status >= http.StatusInternalServerError {
-		s.opt.Log.Error("answer cut off", "path", c.Request().URL.Path, "error", err)
+		s.logOf(c).Error("answer cut off", "path", c.Request().URL.EscapedPath(), "error", err)
 	} else {
-		s.opt.Log.Warn("answer not sent to its end", "path", c.Request().URL.Path, "error", err)
+		s.logOf(c).Warn("answer not sent to its end", "path", c.Request().URL.EscapedPath(), "error", err)
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -111,14 +111,15 @@ type longQueries struct {
 	engine Engine
 	log    *slog.Logger
 	// observe counts what the engine has answered.
-	observe func(res *query.Result, err error, took time.Duration)
+	observe func(res *query.Result, err error, took, sending time.Duration)
 	ctx     context.Context // of what runs
 	stop    context.CancelFunc
 	slots   chan struct{}
 
-	mu     sync.Mutex
-	loaded bool
-	byID   map[string]*longQuery
+	mu       sync.Mutex
+	loaded   bool
+	draining bool // none is accepted any more
+	byID     map[string]*longQuery
 }
 
 func newLongQueries(o LongOptions, engine Engine, log *slog.Logger) *longQueries {
@@ -367,6 +368,24 @@ func (l *longQueries) close() {
 	l.mu.Unlock()
 	for _, q := range running {
 		<-q.done
+	}
+}
+
+// drain accepts no query any more and waits for those that there are, at most until ctx ends.
+func (l *longQueries) drain(ctx context.Context) {
+	l.mu.Lock()
+	l.draining = true
+	var running []*longQuery
+	for _, q := range l.byID {
+		running = append(running, q)
+	}
+	l.mu.Unlock()
+	for _, q := range running {
+		select {
+		case <-q.done:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

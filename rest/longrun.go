@@ -89,6 +89,9 @@ func (l *longQueries) enter(q *longQuery, s submission) (same *longQuery, err er
 		}
 		return have, nil
 	}
+	if l.draining {
+		return nil, &query.Error{Code: query.Busy, Reason: "draining", Msg: "the server is being stopped", Hint: "submit it again", RetryAfter: 10 * time.Second}
+	}
 	if l.ctx.Err() != nil || queued >= l.opt.Queued || len(l.byID) >= l.opt.Kept {
 		return nil, &query.Error{Code: query.Busy, Msg: fmt.Sprintf("%d long queries wait already", queued), Hint: "submit it again later", RetryAfter: 10 * time.Second}
 	}
@@ -188,7 +191,7 @@ func (l *longQueries) execute(ctx context.Context, q *longQuery) (*query.Result,
 		l.mu.Unlock()
 		return nil
 	}, func(b arrow.RecordBatch) error { return rows.write(b) })
-	l.observe(res, err, time.Since(begun))
+	l.observe(res, err, time.Since(begun), 0)
 	conceal(res)
 	if err == nil {
 		defer res.Release()

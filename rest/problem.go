@@ -86,8 +86,10 @@ func (s *Server) fail(err error, c echo.Context) {
 		}
 	}
 	if p.Status >= 500 && p.Code != string(query.Canceled) {
-		s.opt.Log.Error("request failed", "method", c.Request().Method, "path", c.Request().URL.Path, "status", p.Status, "error", err)
+		s.logOf(c).Error("request failed", "method", c.Request().Method, "path", c.Request().URL.EscapedPath(), "status", p.Status, "error", err)
 	}
+	s.metrics.refusals.WithLabelValues(p.Code).Inc()
+	p.RequestId = c.Response().Header().Get(echo.HeaderXRequestID)
 	body, jsonErr := json.Marshal(p)
 	if jsonErr != nil {
 		body = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500}`)

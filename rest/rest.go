@@ -28,17 +28,17 @@ package rest
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"frostline/coltype"
 	"frostline/query"
@@ -67,7 +67,8 @@ type Options struct {
 	ReadTimeout  time.Duration // of a request's headers, and of its body; default 10 s
 	WriteTimeout time.Duration // of one write of an answer without progress; default 60 s
 	IdleTimeout  time.Duration // of a kept connection; default 120 s
-	Grace        time.Duration // for running requests on shutdown; default 20 s
+	Grace        time.Duration // for running requests and long queries on shutdown; default 20 s
+	DrainWait    time.Duration // between the first failing /readyz and the last connection that is taken; default none
 	ReadyTimeout time.Duration // of the warehouse's answer to /readyz; default 5 s
 
 	// Streams are answers in other formats than JSON that are sent at once: each holds a slot of the engine until its client has
@@ -80,8 +81,11 @@ type Options struct {
 	// Parquet begins a Parquet file of rows of schema s; nil leaves the format out.
 	Parquet func(w io.Writer, s coltype.Schema) (ParquetWriter, error)
 	Long    LongOptions
-	// Collectors are shown among the metrics, beside the server's own.
+	// Collectors are shown among the metrics, beside the server's own. Registry gets all of them; nil: one of its own.
 	Collectors []prometheus.Collector
+	Registry   *prometheus.Registry
+	// Tracing records a span for each request, and those of the engine and the store below it; nil: none.
+	Tracing trace.TracerProvider
 	// Identify finds out who sends a request to any of the routes; nil: nobody has to say who he is.
 	Identify Identify
 	// Audit gets a line for every request; nil: there is none.
@@ -103,6 +107,8 @@ type Server struct {
 	streams    chan struct{} // a slot each
 	long       *longQueries
 	ready      readiness
+	draining   atomic.Bool
+	tracer     trace.Tracer
 }
 
 // New is a server over engine.
@@ -124,6 +130,9 @@ func New(engine Engine, o Options) *Server {
 	if o.BodyBytes <= 0 {
 		o.BodyBytes = 1 << 20
 	}
+	if o.Tracing == nil {
+		o.Tracing = noop.NewTracerProvider()
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -131,8 +140,8 @@ func New(engine Engine, o Options) *Server {
 	if err != nil {
 		panic(err) // the document is compiled in, and a test reads it
 	}
-	s := &Server{engine: engine, opt: o, echo: echo.New(), operations: operations, metrics: newMetrics(o.Collectors), tokens: newTokens(o.PageKeys),
-		streams: make(chan struct{}, o.Streams), long: newLongQueries(o.Long, engine, o.Log)}
+	s := &Server{engine: engine, opt: o, echo: echo.New(), operations: operations, metrics: newMetrics(o.Registry, o.Collectors), tokens: newTokens(o.PageKeys),
+		streams: make(chan struct{}, o.Streams), long: newLongQueries(o.Long, engine, o.Log), tracer: o.Tracing.Tracer("frostline/rest")}
 	s.long.observe = s.metrics.observe
 	s.routes()
 	return s
@@ -161,78 +170,6 @@ func (s *Server) routes() {
 // Handler is the API as an http.Handler.
 func (s *Server) Handler() http.Handler { return s.echo }
 
-// Serve answers on l until ctx ends, then lets running requests finish for Options.Grace. It closes l.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{
-		Handler:           s.echo,
-		ReadHeaderTimeout: s.opt.ReadTimeout,
-		IdleTimeout:       s.opt.IdleTimeout,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelWarn),
-	}
-	if s.opt.Long.Folder != nil {
-		if err := s.long.load(ctx); err != nil { // tried again when a request needs it
-			s.opt.Log.Warn("long queries of an earlier process not read", "error", err)
-		}
-		defer s.long.close()
-	}
-	done := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opt.Grace)
-		defer cancel()
-		err := srv.Shutdown(grace)
-		if err != nil {
-			srv.Close()
-		}
-		done <- err
-	}()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	if err := <-done; err != nil {
-		return errors.New("shut down: running requests did not finish in time and were cut off")
-	}
-	return nil
-}
-
-// observe logs each request and keeps panics from ending the process. The query string is not logged: it holds values.
-func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) (err error) {
-		start := time.Now()
-		defer func() {
-			if p := recover(); p != nil {
-				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-					panic(p)
-				}
-				s.opt.Log.Error("panic in a request", "path", c.Request().URL.Path, "panic", p)
-				err = &query.Error{Code: query.Internal, Msg: "the server failed on this request"}
-				if c.Response().Committed {
-					panic(http.ErrAbortHandler)
-				}
-				s.fail(err, c)
-			}
-			r := c.Request()
-			if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || r.URL.Path == "/metrics" {
-				return
-			}
-			s.opt.Log.Info("request", "method", r.Method, "path", r.URL.Path, "status", c.Response().Status,
-				"bytes", c.Response().Size, "ms", time.Since(start).Milliseconds(), "remote", r.RemoteAddr)
-		}()
-		if err := next(c); err != nil {
-			s.fail(err, c)
-		}
-		return nil
-	}
-}
-
-// readiness keeps the last answer of the warehouse for a second, so that probes cost it little.
-type readiness struct {
-	mu   sync.Mutex
-	when time.Time
-	err  error
-}
-
 // Health answers while the process serves.
 func (h handlers) Health(c echo.Context) error {
 	return c.JSON(http.StatusOK, api.Status{Status: "ok"})
@@ -242,22 +179,4 @@ func (h handlers) Health(c echo.Context) error {
 func (h handlers) Metrics(c echo.Context) error {
 	h.metrics.handler().ServeHTTP(c.Response(), c.Request())
 	return nil
-}
-
-// Ready answers whether the warehouse can be reached.
-func (h handlers) Ready(c echo.Context) error {
-	s := h.Server
-	s.ready.mu.Lock()
-	defer s.ready.mu.Unlock()
-	if time.Since(s.ready.when) > time.Second {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), s.opt.ReadyTimeout)
-		s.ready.err = s.engine.Ready(ctx)
-		cancel()
-		s.ready.when = time.Now()
-	}
-	if s.ready.err != nil {
-		s.opt.Log.Warn("not ready", "error", s.ready.err)
-		return &query.Error{Code: query.Unreachable, Msg: "the warehouse cannot be reached"}
-	}
-	return c.JSON(http.StatusOK, api.Status{Status: "ready"})
 }

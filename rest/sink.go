@@ -26,6 +26,7 @@ type sink struct {
 	buf     []byte
 	zip     compressor // nil until the first part, and without a coding
 	failed  error
+	writing time.Duration // of writes to the connection
 }
 
 // compressor is gzip's or zstd's writer.
@@ -92,7 +93,9 @@ func (k *sink) flush() error {
 type timed struct{ *sink }
 
 func (t timed) Write(b []byte) (int, error) {
-	_ = t.rc.SetWriteDeadline(time.Now().Add(t.timeout))
+	begin := time.Now()
+	_ = t.rc.SetWriteDeadline(begin.Add(t.timeout))
+	defer func() { t.writing += time.Since(begin) }()
 	return t.c.Response().Write(b)
 }
 
