@@ -16,8 +16,8 @@ demo: build
 	@$(GO) run ./internal/demo -bin bin $(if $(KEEP),-keep)
 
 test:
-	scripts/need postgresql postgis extras gcc
-	FROSTLINE_REQUIRE_PG=1 CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	scripts/need postgresql postgis extras chromium gcc
+	FROSTLINE_REQUIRE_PG=1 FROSTLINE_REQUIRE_CHROMIUM=1 CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 
 QUERIES ?= 20000
 SEED ?=

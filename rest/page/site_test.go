@@ -52,6 +52,7 @@ type site struct {
 	*httptest.Server
 	browser *browser.Browser
 	held    *atomic.Bool // background queries wait while it is set
+	failing *atomic.Bool // a stream fails behind its first rows while it is set
 	shots   string
 }
 
@@ -80,11 +81,11 @@ func open(t *testing.T, identify rest.Identify) *site {
 		}
 	}
 	engine := query.New(catalog, store, query.Options{})
-	s := &site{browser: b, held: &atomic.Bool{}, shots: os.Getenv("FROSTLINE_SCREENSHOTS")}
+	s := &site{browser: b, held: &atomic.Bool{}, failing: &atomic.Bool{}, shots: os.Getenv("FROSTLINE_SCREENSHOTS")}
 	if s.shots == "" {
 		s.shots = t.TempDir()
 	}
-	handler := rest.New(engine, rest.Options{Log: slog.New(slog.DiscardHandler), Identify: identify, Parquet: parquetFile,
+	handler := rest.New(failing{engine, s.failing}, rest.Options{Log: slog.New(slog.DiscardHandler), Identify: identify, Parquet: parquetFile,
 		Long: rest.LongOptions{Folder: folder{store}, Engine: holding{engine, s.held}}}).Handler()
 	s.Server = httptest.NewServer(handler)
 	t.Cleanup(s.Close)
@@ -102,6 +103,23 @@ func (h holding) Stream(ctx context.Context, r query.Request, start func([]colty
 		<-ctx.Done()
 	}
 	return h.Engine.Stream(ctx, r, start, each)
+}
+
+// failing is the engine, which breaks off behind the first rows.
+type failing struct {
+	rest.Engine
+	set *atomic.Bool
+}
+
+func (f failing) Stream(ctx context.Context, r query.Request, start func([]coltype.Column, int64) error, each func(arrow.RecordBatch) error) (*query.Result, error) {
+	sent := int64(0)
+	return f.Engine.Stream(ctx, r, start, func(b arrow.RecordBatch) error {
+		if f.set.Load() && sent > 4000 {
+			return errors.New("the disk went away")
+		}
+		sent += b.NumRows()
+		return each(b)
+	})
 }
 
 // folder keeps results in a store below _queries/, as queryd does.

@@ -46,7 +46,7 @@ export const post = async (path, body, signal) => parse(await (await send(path, 
 
 // parse reads JSON; whole numbers that a double cannot hold come as strings, with all their digits.
 export function parse(text) {
-  return text === "" ? null : JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, m => m[0] === '"' ? m : `"${m}"`))
+  return text === "" ? null : JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, m => /^-?\d{16,}$/.test(m) ? `"${m}"` : m))
 }
 
 // asCurl is a request as a command line; the key is named, never shown.

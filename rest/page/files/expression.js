@@ -33,7 +33,7 @@ export function operatorsOf(column) {
 // valuesOf is how many texts an operator takes.
 export const valuesOf = operator => operators[operator].values ?? 1
 
-const keywords = new Set(("and or not in is null true false unknown like ilike escape between symmetric any all some distinct from " +
+const keywords = new Set(("and or not in is null true false unknown like ilike escape between symmetric asymmetric isnull notnull any all some distinct from " +
   "cast array date time timestamp timestamptz interval lower upper length select where case when then else end").split(" "))
 
 // name is a column's name as it stands in an expression.

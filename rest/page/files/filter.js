@@ -16,7 +16,7 @@ export class Form {
     byId("expression").addEventListener("input", e => { this.s.text = e.target.value; this.changed() })
     byId("add-order").addEventListener("click", () => this.addOrder())
     byId("columns-all").addEventListener("click", () => { this.s.columns = []; this.drawColumns(); this.changed() })
-    byId("columns-none").addEventListener("click", () => { this.s.columns = this.columns.slice(0, 1).map(c => c.name); this.drawColumns(); this.changed() })
+    byId("columns-first").addEventListener("click", () => { this.s.columns = this.columns.slice(0, 1).map(c => c.name); this.drawColumns(); this.changed() })
     byId("limit").addEventListener("input", e => {
       const n = Number(e.target.value), right = Number.isInteger(n) && n >= 1 && n <= 10000
       e.target.setAttribute("aria-invalid", !right)
@@ -167,7 +167,7 @@ export class Form {
     show(at, problem)
     if (!problem) return at.replaceChildren()
     const p = Math.min((problem.position ?? 0) - 1, text.length)
-    const parts = [el("strong", {}, problem.message), ...(problem.hint ? [el("span", {}, ` ${problem.hint}`)] : [])]
+    const parts = [el("strong", {}, problem.message), ...(problem.hint ? [el("span", {}, ` · ${problem.hint}`)] : [])]
     if (p >= 0) {
       const end = p + Math.max(1, /^[\p{L}\p{N}_]*/u.exec(text.slice(p).join(""))[0].length)
       const from = Math.max(0, p - 60)

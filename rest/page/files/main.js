@@ -24,7 +24,7 @@ function failed(error) {
   const box = byId("error")
   say("")
   if (error.field === "filterExpression") return form.failed(error)
-  box.replaceChildren(el("strong", {}, error.message ?? String(error)), ...(error.hint ? [el("span", {}, ` ${error.hint}`)] : []),
+  box.replaceChildren(el("strong", {}, error.message ?? String(error)), ...(error.hint ? [el("span", {}, ` · ${error.hint}`)] : []),
     ...(error.code ? [el("span", {class: "small muted"}, ` (${error.code})`)] : []))
   show(box, true)
 }
@@ -115,11 +115,11 @@ async function pickPartition() {
 
 function drawPartitions(t) {
   const wanted = byId("search").value.trim().toLowerCase()
-  const radio = (name, text) => el("label", {}, el("input", {type: "radio", name: "partition", value: name, checked: s.partition === name, onchange: () => {
+  const radio = (name, ...text) => el("label", {}, el("input", {type: "radio", name: "partition", value: name, checked: s.partition === name, onchange: () => {
     s.partition = name
     pickPartition().catch(failed)
-  }}), ` ${text}`)
-  const rows = partitions.filter(p => !wanted || p.name.toLowerCase().includes(wanted)).map(p => el("tr", {"data-name": p.name}, el("td", {}, radio(p.name, p.name)),
+  }}), el("span", {}, ...text))
+  const rows = partitions.filter(p => !wanted || p.name.toLowerCase().includes(wanted)).map(p => el("tr", {"data-name": p.name}, el("td", {}, radio(p.name, ...p.name.split(/(?<==)/).flatMap((part, i) => i ? [el("wbr"), part] : [part]))),
     el("td", {class: "number"}, count(p.totalRecords)), el("td", {class: "number"}, bytes(p.totalBytes)), el("td", {class: "when", title: `${p.archivedAt}`}, when(p.archivedAt).slice(0, 10)),
     el("td", {}, el("button", {type: "button", class: "plain", "aria-label": `Proof of ${p.name}`, onclick: () => showProof(p).catch(failed)}, "Proof"))))
   if (!wanted) rows.unshift(el("tr", {"data-name": ""}, el("td", {}, radio("", "All partitions")), el("td", {class: "number"}, count(t.totalRecords)), el("td", {class: "number"}, bytes(t.totalBytes)), el("td", {class: "when"}, when(t.archivedAt).slice(0, 10)), el("td", {})))
@@ -170,14 +170,16 @@ const explain = () => work("Planning…", async signal => {
   say("The plan is below.")
 })
 
-// Download keeps nothing of an answer that was cut: the promise of its body fails then.
+// download keeps nothing of an answer that was cut.
 const download = () => work("Downloading…", async signal => {
   const format = byId("format").value
   const answer = await send("query", {method: "POST", body: format === "json" ? page() : {...request(), format}, signal})
   const parts = []
   let size = 0, told = Date.now()
   for (const reader = answer.body.getReader(); ;) {
-    const {done, value} = await reader.read()
+    const {done, value} = await reader.read().catch(error => {
+      throw error.name === "AbortError" ? error : new Error("The answer broke off on its way; nothing was saved.", {cause: error})
+    })
     if (done) break
     parts.push(value)
     size += value.length
@@ -199,7 +201,7 @@ async function copied(text, what) {
 
 key.ask = problem => new Promise(done => {
   const dialog = byId("key-dialog")
-  byId("key-note").textContent = (problem ? `${problem.detail ?? "This server wants to know who asks"}. ` : "") + "The key is kept in this tab until it is closed, and is sent with each request. It never stands in a link."
+  byId("key-note").textContent = (problem?.detail ? `The server says: ${problem.detail}. ` : "") + "The key is kept in this tab until it is closed, and is sent with each request. It never stands in a link."
   byId("key-value").value = ""
   const end = given => { dialog.close(); done(given) }
   byId("key-form").onsubmit = e => { e.preventDefault(); key.set(byId("key-value").value.trim()); byId("key-value").value = ""; end(key.get() !== "") }

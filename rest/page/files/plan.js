@@ -65,7 +65,7 @@ function asTable(files) {
   const rows = []
   for (const f of files) {
     rows.push(el("tr", {}, el("th", {scope: "row"}, f.file), el("td", {}, "file"), el("td", {class: "number"}, count(f.rows)), el("td", {class: "number"}, bytes(f.bytes)), el("td", {}, verdictText(f)), el("td", {class: "number"}, "")))
-    f.rowGroups.forEach((g, i) => rows.push(el("tr", {}, el("th", {scope: "row"}, `row group ${i + 1}`), el("td", {}, "row group"), el("td", {class: "number"}, count(g.rows)), el("td", {class: "number"}, bytes(g.bytes)), el("td", {}, verdictText(g)), el("td", {class: "number"}, told(g.pages)))))
+    f.rowGroups.forEach((g, i) => rows.push(el("tr", {}, el("th", {scope: "row"}, `row group ${i + 1}`), el("td", {}, "row group"), el("td", {class: "number"}, count(g.rows)), el("td", {class: "number"}, bytes(g.bytes)), el("td", {}, verdictText(g)), el("td", {class: "number"}, g.pages.total ? told(g.pages) : "–"))))
   }
   return el("table", {}, el("caption", {class: "hidden"}, "Files and row groups, and what becomes of them"),
     el("thead", {}, el("tr", {}, ...["Name", "Part", "Rows", "Size", "Verdict", "Pages"].map(h => el("th", {scope: "col"}, h)))), el("tbody", {}, ...rows))

@@ -24,7 +24,7 @@ function cell(value, kind) {
 function binaryCell(text) {
   const size = text.length / 4 * 3 - (text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0)
   if (text.length <= 24) return el("td", {class: "bytes"}, text)
-  return cutCell("bytes", text.slice(0, 16) + "…", text, `${count(size)} bytes, base64`)
+  return cutCell("bytes", text.slice(0, 16) + "…", text, `${count(size)} bytes`)
 }
 
 function cutCell(kind, short, whole, size) {

@@ -1,0 +1,84 @@
+package page_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"frostline/internal/browser"
+)
+
+// expressions: what the builder writes is what the filter language takes.
+func (s *site) expressions(t *testing.T) {
+	v := s.visit(t, browser.Options{}, "#table="+s.path(t))
+	for _, c := range []struct{ column, operator, values, want string }{
+		{"id", "=", `["12"]`, `id = 12`},
+		{"id", "=", `[" -1.5e3 "]`, `id = -1.5e3`},
+		{"big", "=", `["9007199254740995"]`, `big = 9007199254740995`},
+		{"amount", "between", `["1","NaN"]`, `amount BETWEEN 1 AND 'NaN'`},
+		{"status", "<>", `["it's"]`, `status <> 'it''s'`},
+		{"status", "=", `[""]`, `status = ''`},
+		{"status", "in", `["a, \"b, c\" ,\"say \"\"so\"\"\",,d"]`, `status IN ('a', 'b, c', 'say "so"', 'd')`},
+		{"status", "notin", `["a,"]`, `status NOT IN ('a')`},
+		{"status", "in", `["a,\"\""]`, `status IN ('a', '')`},
+		{"status", "in", `[]`, `status IN ('')`},
+		{"id", "in", `["1, 2 ,3"]`, `id IN (1, 2, 3)`},
+		{"memo", "like", `["%_\\"]`, `memo LIKE '%_\'`},
+		{"memo", "notlike", `["x%"]`, `memo NOT LIKE 'x%'`},
+		{"memo", "ilike", `["x%"]`, `memo ILIKE 'x%'`},
+		{"due", ">=", `["2024-01-31"]`, `due >= '2024-01-31'`},
+		{"paid_at", "<", `["2024-01-31 13:00+01"]`, `paid_at < '2024-01-31 13:00+01'`},
+		{"paid", "true", `[]`, `paid IS TRUE`},
+		{"paid", "false", `[]`, `paid IS FALSE`},
+		{"tags", "null", `[]`, `tags IS NULL`},
+		{"tags", "notnull", `[]`, `tags IS NOT NULL`},
+		{"receipt", "=", `["\\x00ff"]`, `receipt = '\x00ff'`},
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			got := v.Text(`(async () => {
+				const {condition} = await import("./page/expression.js"), {get} = await import("./page/api.js")
+				const {columns} = await get("metadata", {archivePath: "public/payments"})
+				return condition({column: ` + js(c.column) + `, operator: ` + js(c.operator) + `, values: ` + c.values + `}, columns)
+			})()`)
+			if got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+			if c.operator == "like" {
+				return // an escape at the end is refused when it is evaluated
+			}
+			answer := v.Text(`import("./page/api.js").then(({post}) => post("query", {archivePath: "public/payments", limit: 0, filterExpression: ` + js(got) + `})).then(a => "counted " + typeof a.totalMatched, e => e.message)`)
+			if answer != "counted number" {
+				t.Errorf("%s: %s", got, answer)
+			}
+		})
+	}
+	// What each type of column offers, and names that need quotes.
+	if got := v.Text(`import("./page/expression.js").then(({operatorsOf, name}) => [
+		operatorsOf({type: "boolean", sourceType: "boolean"}).join(" "), operatorsOf({type: "string", sourceType: "jsonb"}).join(" "), operatorsOf({type: "list<string>", sourceType: "text[]"}).join(" "),
+		operatorsOf({type: "uuid", sourceType: "uuid"}).length, operatorsOf({type: "string", sourceType: "text"}).length, name("plain_1"), name("Odd"), name("and"), name('a"b'), name("")].join("; "))`); got !=
+		`true false null notnull; null notnull; null notnull; 11; 14; plain_1; "Odd"; "and"; "a""b"; ""` {
+		t.Errorf("operators and names: %s", got)
+	}
+	// Whole numbers beyond a double keep their digits, inside of texts nothing changes.
+	if got := v.Text(`import("./page/api.js").then(({parse}) => JSON.stringify(parse('{"a":9007199254740993,"b":"9007199254740993, \\"9007199254740993","c":[1,-12345678901234567890],"d":0.1234567890123456}')))`); got !=
+		`{"a":"9007199254740993","b":"9007199254740993, \"9007199254740993","c":[1,"-12345678901234567890"],"d":0.1234567890123456}` {
+		t.Errorf("parsed: %s", got)
+	}
+}
+
+// cut: of a download that breaks off no file is left, and the reader is told.
+func (s *site) cut(t *testing.T) {
+	folder := t.TempDir()
+	v := s.visit(t, browser.Options{Downloads: folder}, "#table="+s.path(t))
+	s.failing.Store(true)
+	defer s.failing.Store(false)
+	v.Click("#download")
+	v.Wait(`!document.querySelector("#error").hidden`)
+	if got := v.Text(`document.querySelector("#error").innerText`); !strings.Contains(got, "broke off") {
+		t.Errorf("the page says %q", got)
+	}
+	if files, err := os.ReadDir(folder); err != nil || len(files) > 0 {
+		t.Errorf("left: %v %v", files, err)
+	}
+	v.calm()
+}
