@@ -390,14 +390,10 @@ func (d *decoder) readIndices(b []byte, n int) error {
 	switch d.leaf.elem.typ {
 	case physInt32, physFloat:
 		p.i32 = grow(p.i32, n)
-		for i, x := range d.idx {
-			p.i32[i] = dict.i32[x]
-		}
+		lookUp(p.i32, dict.i32, d.idx)
 	case physInt64, physDouble:
 		p.i64 = grow(p.i64, n)
-		for i, x := range d.idx {
-			p.i64[i] = dict.i64[x]
-		}
+		lookUp(p.i64, dict.i64, d.idx)
 	case physByteArray:
 		p.byDict = true
 	case physFixed:
@@ -414,6 +410,14 @@ func (d *decoder) readIndices(b []byte, n int) error {
 		return corruptf("dictionary of %s", d.leaf.elem.typ)
 	}
 	return nil
+}
+
+// lookUp sets out to the values of the indices.
+func lookUp[T any](out, dict []T, idx []int32) {
+	out = out[:len(idx)]
+	for i, x := range idx {
+		out[i] = dict[x]
+	}
 }
 
 // bytesAt is the i-th byte array of the page.

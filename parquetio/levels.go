@@ -124,17 +124,33 @@ func decodeIndices(dst []int32, src []byte, width, size int) error {
 			return corruptf("dictionary indices end too early")
 		}
 		bitpack.Unpack(dst[:k], src[:(k*width+7)/8], uint(width))
-		top := uint32(0)
-		for _, v := range dst[:k] {
-			top = max(top, uint32(v))
-		}
-		if top >= uint32(size) {
+		if top := highest(dst[:k], uint32(size)); top >= uint32(size) {
 			return corruptf("dictionary index %d of %d", top, size)
 		}
 		src = src[min(int(groups)*width, len(src)):]
 		dst = dst[k:]
 	}
 	return nil
+}
+
+// highest is the largest of the indices, or less than size where all are.
+func highest(list []int32, size uint32) uint32 {
+	var a, b, c, d int32
+	rest := list
+	for ; len(rest) >= 4; rest = rest[4:] {
+		a, b, c, d = a|rest[0], b|rest[1], c|rest[2], d|rest[3]
+	}
+	for _, v := range rest {
+		a |= v
+	}
+	if all := uint32(a | b | c | d); all < size { // no index is above all their bits
+		return all
+	}
+	top := uint32(0)
+	for _, v := range list {
+		top = max(top, uint32(v))
+	}
+	return top
 }
 
 // decodeDelta reads the first len(dst) values of DELTA_BINARY_PACKED, which must hold exactly total values, and gives what
@@ -191,9 +207,10 @@ func decodeDelta[T int32 | int64](dst []T, src []byte, total int) ([]byte, error
 			left -= min(per, left)
 			pos += k
 		}
-		for i, x := range dst[start:pos] {
-			last += T(d) + x
-			dst[start+i] = last
+		out, step := dst[start:pos], T(d)
+		for i := range out {
+			last += step + out[i]
+			out[i] = last
 		}
 	}
 	return src, nil
