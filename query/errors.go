@@ -73,6 +73,9 @@ func (e *Engine) failed(ctx context.Context, path string, err error) error {
 		return typed
 	}
 	var pe *predicate.Error
+	if errors.As(err, &pe) && pe.Code == predicate.CodeGuard {
+		return &Error{Code: Forbidden, Reason: pe.Code, Field: "archivePath", Msg: pe.Msg + "; no rows were returned", Hint: "have the filter adapted"}
+	}
 	if errors.As(err, &pe) {
 		return &Error{Code: BadRequest, Reason: pe.Code, Field: pe.Field, Pos: pe.Pos, Msg: pe.Msg, Hint: pe.Hint}
 	}

@@ -120,13 +120,13 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 	if err != nil {
 		return fmt.Errorf("%w: listen on %s: %w", cli.ErrUsage, s.Listen, err)
 	}
+	watched, stop := context.WithCancel(ctx)
+	defer stop()
+	guard.watch(watched, o.Log)
 	if err := s.announce(l.Addr(), location, stdout, stderr); err != nil {
 		l.Close()
 		return err
 	}
-	watched, stop := context.WithCancel(ctx)
-	defer stop()
-	guard.watch(watched, o.Log)
 	return rest.New(engine, o).Serve(ctx, guard.listener(l))
 }
 
