@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"sync/atomic"
 
 	"frostline/query"
 )
@@ -21,7 +22,7 @@ type page struct {
 // bound to (16 bytes), and the page as JSON. A token is readable but cannot be made or changed without a key, and is of no
 // use for another request or another caller.
 type tokens struct {
-	keys [][]byte // the first one signs, all of them open
+	keys *atomic.Pointer[[][]byte] // the first one signs, all of them open
 }
 
 // newTokens takes a random key where there is none: tokens then end with the process.
@@ -31,8 +32,13 @@ func newTokens(keys [][]byte) tokens {
 		_, _ = rand.Read(key) // it never fails
 		keys = [][]byte{key}
 	}
-	return tokens{keys}
+	t := tokens{new(atomic.Pointer[[][]byte])}
+	t.keys.Store(&keys)
+	return t
 }
+
+// SetPageKeys puts other keys in the place of Options.PageKeys; there is at least one.
+func (s *Server) SetPageKeys(keys [][]byte) { s.tokens.keys.Store(&keys) }
 
 const boundBytes = 16
 
@@ -55,7 +61,7 @@ func (t tokens) sign(v any, bound []byte) (string, error) {
 		return "", err
 	}
 	signed := append(bytes.Clone(bound), text...)
-	return base64.RawURLEncoding.EncodeToString(append(t.mac(t.keys[0], signed), signed...)), nil
+	return base64.RawURLEncoding.EncodeToString(append(t.mac((*t.keys.Load())[0], signed), signed...)), nil
 }
 
 // verify reads a token that sign has made into v.
@@ -66,7 +72,7 @@ func (t tokens) verify(token string, bound []byte, v any) error {
 	}
 	sum, signed := raw[:sha256.Size], raw[sha256.Size:]
 	known := false
-	for _, key := range t.keys {
+	for _, key := range *t.keys.Load() {
 		known = known || hmac.Equal(sum, t.mac(key, signed))
 	}
 	if !known {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"frostline/coltype"
 	"frostline/iceberg"
@@ -31,6 +32,8 @@ type serveCmd struct {
 	Limits    limits  `embed:""`
 	Cache     caching `embed:"" group:"Cache"`
 	Long      long    `embed:"" prefix:"long-" group:"Long queries"`
+
+	Watching watching `embed:"" group:"Watching"`
 }
 
 // limits are the flags of the engine.
@@ -76,10 +79,11 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 	if err != nil {
 		return err
 	}
-	if s.Streams <= 0 {
-		return fmt.Errorf("%w: --streams must be above 0", cli.ErrUsage)
+	if s.Streams <= 0 || s.Watching.Grace <= 0 {
+		return fmt.Errorf("%w: --streams and --grace must be above 0", cli.ErrUsage)
 	}
-	o := rest.Options{Log: f.Logger(stderr), Parquet: parquetFile, Streams: min(s.Streams, max(1, s.Limits.Queries-1))}
+	o := rest.Options{Log: f.Logger(stderr), Parquet: parquetFile, Streams: min(s.Streams, max(1, s.Limits.Queries-1)),
+		DrainWait: s.Watching.drainWait(s.Listen), Grace: s.Watching.Grace, Registry: prometheus.NewRegistry()}
 	if o.PageKeys, err = readKeys(s.PageKeys); err != nil {
 		return err
 	}
@@ -94,7 +98,14 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 		defer guard.audit.Close()
 	}
 	limits.NeedRights = guard.access != nil
-	store, err := f.Open(ctx)
+	sent, last, err := startTelemetry(ctx, o.Registry, o.Log)
+	if err != nil {
+		return err
+	}
+	defer last()
+	o.Tracing = sent.Traces
+	requests := newS3Metrics()
+	store, err := f.OpenWith(ctx, objstore.Options{Observe: requests.observe})
 	if err != nil {
 		return fmt.Errorf("open warehouse %s: %w", location, err)
 	}
@@ -105,14 +116,17 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 	if err != nil {
 		return err
 	}
-	o.Collectors = collectors
 	defer done()
 	catalog := iceberg.NewCatalog(cached)
+	engines := engineMetrics{}
 	if o.Long.Folder != nil {
 		limits.MemoryBytes -= limits.MemoryBytes / 4
-		o.Long.Engine = query.New(catalog, cached, s.Long.limits(limits))
+		own := query.New(catalog, cached, s.Long.limits(limits))
+		o.Long.Engine, engines["long"] = own, own
 	}
 	engine := query.New(catalog, cached, limits)
+	engines["api"] = engine
+	o.Collectors = append(collectors, engines, requests.requests, requests.seconds)
 	if err := reach(ctx, engine, location); err != nil {
 		return err
 	}
@@ -122,12 +136,33 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 	}
 	watched, stop := context.WithCancel(ctx)
 	defer stop()
-	guard.watch(watched, o.Log)
+	server := rest.New(engine, o)
+	guard.watch(watched, o.Log, s.pageKeys(server))
+	profiles, err := s.Watching.debug(stderr)
+	if err != nil {
+		l.Close()
+		return err
+	}
+	defer profiles()
 	if err := s.announce(l.Addr(), location, stdout, stderr); err != nil {
 		l.Close()
 		return err
 	}
-	return rest.New(engine, o).Serve(ctx, guard.listener(l))
+	return server.Serve(ctx, guard.listener(l))
+}
+
+// pageKeys reads the file of keys anew.
+func (s *serveCmd) pageKeys(server *rest.Server) func() error {
+	return func() error {
+		if s.PageKeys == "" {
+			return nil
+		}
+		keys, err := readKeys(s.PageKeys)
+		if err == nil {
+			server.SetPageKeys(keys)
+		}
+		return err
+	}
 }
 
 // parquetFile begins a Parquet file as the archive's own are written.

@@ -95,9 +95,8 @@ func (w who) open(o *rest.Options) (g guard, err error) {
 // lookEvery is how often the files are looked at for changes.
 const lookEvery = 2 * time.Second
 
-// watch reloads the files when they change and on SIGHUP, until ctx ends.
-func (g guard) watch(ctx context.Context, log *slog.Logger) {
-	var reloads []func() error
+// watch reloads the files when they change and on SIGHUP, until ctx ends. reloads are what else SIGHUP does.
+func (g guard) watch(ctx context.Context, log *slog.Logger, reloads ...func() error) {
 	if g.access != nil {
 		go g.access.Watch(ctx, lookEvery)
 		reloads = append(reloads, g.access.Reload)

@@ -115,11 +115,17 @@ func (w Warehouse) Location() (string, error) {
 
 // Open opens it; nothing is asked of the network yet.
 func (w Warehouse) Open(ctx context.Context) (objstore.Store, error) {
+	return w.OpenWith(ctx, objstore.Options{})
+}
+
+// OpenWith opens it with options; the region is w's.
+func (w Warehouse) OpenWith(ctx context.Context, o objstore.Options) (objstore.Store, error) {
 	loc, err := w.Location()
 	if err != nil {
 		return nil, err
 	}
-	return objstore.Open(ctx, loc, objstore.Options{Region: w.Region})
+	o.Region = w.Region
+	return objstore.Open(ctx, loc, o)
 }
 
 // Server are the flags that say which PostgreSQL server. The password comes from AURORA_PASSWORD, PGPASSWORD,
