@@ -64,7 +64,7 @@ export class Long {
     if (q.state === "SUCCEEDED") actions.push(act("Rows", () => this.results(q)), act("Download", () => this.download(q)))
     if (!active(q)) actions.push(act("Delete", async () => { await send(`queries/${q.id}`, {method: "DELETE"}); await this.refresh(); byId("long-title").focus() }))
     return el("tr", {}, el("td", {}, when(q.submittedAt)), el("td", {}, el("span", {class: `state ${q.state}`}, states[q.state]), q.error ? el("div", {class: "small"}, q.error.detail) : null),
-      el("td", {}, what), el("td", {class: "number"}, count(s.rows)), el("td", {class: "number"}, bytes(s.bytesScanned)),
+      el("td", {class: "what"}, what), el("td", {class: "number"}, count(s.rows)), el("td", {class: "number"}, bytes(s.bytesScanned)),
       el("td", {class: "number"}, duration(s.totalTimeMs), s.queueTimeMs > 100 ? el("div", {class: "small muted"}, `${duration(s.queueTimeMs)} queued`) : null),
       el("td", {class: "number"}, dollars(s.costUsd)), el("td", {}, ...actions))
   }

@@ -9,6 +9,8 @@ import {showProof} from "./proof.js"
 import {drawRows, drawTotals} from "./rows.js"
 import {blank, read, write} from "./state.js"
 
+const mostPartitions = 500 // that are listed at once
+
 let s = blank() // what is chosen
 let tables = [], partitions = [], columns = []
 let running = null // the AbortController of what runs
@@ -119,10 +121,12 @@ function drawPartitions(t) {
     s.partition = name
     pickPartition().catch(failed)
   }}), el("span", {}, ...text))
-  const rows = partitions.filter(p => !wanted || p.name.toLowerCase().includes(wanted)).map(p => el("tr", {"data-name": p.name}, el("td", {}, radio(p.name, ...p.name.split(/(?<==)/).flatMap((part, i) => i ? [el("wbr"), part] : [part]))),
+  const found = partitions.filter(p => !wanted || p.name.toLowerCase().includes(wanted))
+  const rows = found.slice(0, mostPartitions).map(p => el("tr", {"data-name": p.name}, el("td", {}, radio(p.name, ...p.name.split(/(?<==)/).flatMap((part, i) => i ? [el("wbr"), part] : [part]))),
     el("td", {class: "number"}, count(p.totalRecords)), el("td", {class: "number"}, bytes(p.totalBytes)), el("td", {class: "when", title: `${p.archivedAt}`}, when(p.archivedAt).slice(0, 10)),
     el("td", {}, el("button", {type: "button", class: "plain", "aria-label": `Proof of ${p.name}`, onclick: () => showProof(p).catch(failed)}, "Proof"))))
   if (!wanted) rows.unshift(el("tr", {"data-name": ""}, el("td", {}, radio("", "All partitions")), el("td", {class: "number"}, count(t.totalRecords)), el("td", {class: "number"}, bytes(t.totalBytes)), el("td", {class: "when"}, when(t.archivedAt).slice(0, 10)), el("td", {})))
+  if (found.length > mostPartitions) rows.push(el("tr", {}, el("td", {colspan: 5, class: "muted"}, `and ${plural(found.length - mostPartitions, "more", "more")}: find them by name`)))
   byId("partitions").tBodies[0].replaceChildren(...rows)
   for (const row of rows) row.classList.toggle("picked", row.dataset.name === s.partition)
 }
@@ -199,7 +203,9 @@ async function copied(text, what) {
 
 // The key.
 
-key.ask = problem => new Promise(done => {
+let asking = null // one dialog for all who ask at once
+
+key.ask = problem => asking ??= new Promise(done => {
   const dialog = byId("key-dialog")
   byId("key-note").textContent = (problem?.detail ? `The server says: ${problem.detail}. ` : "") + "The key is kept in this tab until it is closed, and is sent with each request. It never stands in a link."
   byId("key-value").value = ""
@@ -208,8 +214,8 @@ key.ask = problem => new Promise(done => {
   byId("key-cancel").onclick = () => end(false)
   byId("key-forget").onclick = () => { key.set(""); end(false) }
   dialog.oncancel = () => done(false)
-  if (!dialog.open) dialog.showModal()
-})
+  dialog.showModal()
+}).finally(() => { asking = null })
 
 async function start() {
   s = read(location.hash)
