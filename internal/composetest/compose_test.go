@@ -203,7 +203,7 @@ func loopback(p string) error {
 func knownVariables(s service) []string {
 	switch {
 	case s.Build != nil:
-		known := []string{"QUERYD_LISTEN", "AURORA_PASSWORD", "PGPASSWORD",
+		known := []string{"QUERYD_LISTEN", "QUERYD_NO_AUTH", "AURORA_PASSWORD", "PGPASSWORD",
 			"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL_S3"}
 		return append(known, append(variablesOf(cli.Warehouse{}), variablesOf(cli.Server{})...)...)
 	case strings.HasPrefix(s.Image, "postgres:"):
