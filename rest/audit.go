@@ -147,7 +147,6 @@ func (s *Server) audit(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		line := &AuditLine{Time: time.Now().UTC(), Remote: r.RemoteAddr, Method: r.Method, Route: c.Path(), Cut: true}
 		c.SetRequest(r.WithContext(context.WithValue(r.Context(), auditKey{}, line)))
-		c.Response().Header().Set(echo.HeaderXRequestID, newID())
 		defer func() {
 			who := callerOf(c)
 			line.Principal, line.Caller, line.By = who.Principal, who.ID, who.By

@@ -1,8 +1,10 @@
 package rest_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,6 +48,12 @@ type guarded struct {
 
 func guard(t *testing.T, text string, o rest.Options) *guarded {
 	t.Helper()
+	return guardOver(t, text, o, nil)
+}
+
+// guardOver is guard with the folder of long queries wrapped.
+func guardOver(t *testing.T, text string, o rest.Options, wrapped func(rest.Folder) rest.Folder) *guarded {
+	t.Helper()
 	w := querytest.Events(t)
 	g := &guarded{dir: t.TempDir(), keys: map[string]string{}}
 	g.write(t, "principals.yaml", text)
@@ -68,7 +77,10 @@ func guard(t *testing.T, text string, o rest.Options) *guarded {
 	}
 	t.Cleanup(func() { o.Audit.Close() })
 	o.Identify = g.access.Identify
-	o.Long = rest.LongOptions{Folder: folder{w.Store}}
+	o.Long.Folder = folder{w.Store}
+	if wrapped != nil {
+		o.Long.Folder = wrapped(o.Long.Folder)
+	}
 	o.Parquet = parquetFile
 	g.api = serve(t, w, query.Options{NeedRights: true}, o)
 	return g
@@ -144,6 +156,7 @@ func TestNobody(t *testing.T) {
 			t.Errorf("ada: %s %s: %d %s", r.method, r.path, status, body)
 		}
 	}
+	g.settle(t, "ada")
 	for _, path := range []string{"/healthz", "/readyz", "/openapi.json", "/docs"} {
 		if status, body, _ := g.as(t, "", "GET", path, ""); status != 200 {
 			t.Errorf("%s: %d %s", path, status, body)
@@ -239,6 +252,7 @@ func TestRightsOfLongQueries(t *testing.T) {
 	if status, body, _ := g.as(t, "bob", "POST", queries, events+`,"columns":["ts"]}`); status != 202 {
 		t.Errorf("%d %s", status, body)
 	}
+	g.settle(t, "bob")
 }
 
 func TestKeys(t *testing.T) {
@@ -496,6 +510,71 @@ principals:
 		}
 		if time.Since(start) > 5*time.Second {
 			t.Fatalf("afterwards: %d", status)
+		}
+	}
+}
+
+// held is a folder whose files are written when gate is closed, but for a query's first state.
+type held struct {
+	rest.Folder
+	gate  chan struct{}
+	first *sync.Map
+}
+
+func (h held) Put(ctx context.Context, name string, r io.Reader) error {
+	if _, again := h.first.LoadOrStore(name, true); again {
+		select {
+		case <-h.gate:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return h.Folder.Put(ctx, name, r)
+}
+
+// Long queries are limited for each principal, those of one that are tried again are the same, and places are given back.
+func TestLimitOfLongQueries(t *testing.T) {
+	gate := make(chan struct{})
+	g := guardOver(t, "version: 1\nprincipals:\n  - name: ada\n    grants: [{tables: [\"*.*\"]}]\n    limits: {long: 2}\n  - name: bob\n    grants: [{tables: [\"*.*\"]}]\n",
+		rest.Options{}, func(f rest.Folder) rest.Folder { return held{f, gate, &sync.Map{}} })
+	submit := func(who, token string) (int, string) {
+		status, body, _ := g.as(t, who, "POST", queries, events+`,"limit":1,"clientToken":"`+token+`"}`)
+		return status, body
+	}
+	for _, tt := range []struct {
+		who, token string
+		want       int
+	}{{"ada", "1", 202}, {"ada", "2", 202}, {"ada", "3", 429}, {"ada", "1", 202}, {"bob", "1", 202}, {"bob", "2", 202}, {"bob", "3", 202}} {
+		if status, body := submit(tt.who, tt.token); status != tt.want || status == 429 && member(t, body, "code") != "too_many_long_queries" {
+			t.Errorf("%s %s: %d %s", tt.who, tt.token, status, body)
+		}
+	}
+	close(gate)
+	for start := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		status, body := submit("ada", "3")
+		if status == 202 {
+			break
+		}
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	g.settle(t, "ada", "bob")
+}
+
+// settle ends the long queries of callers, and waits until that is written.
+func (g *guarded) settle(t *testing.T, callers ...string) {
+	t.Helper()
+	for _, who := range callers {
+		_, body, _ := g.as(t, who, "GET", queries, "")
+		var v struct{ Queries []struct{ ID string } }
+		if err := json.Unmarshal([]byte(body), &v); err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range v.Queries {
+			if status, body, _ := g.as(t, who, "POST", queries+"/"+one.ID+"/cancel", ""); status != 200 {
+				t.Fatalf("%d %s", status, body)
+			}
 		}
 	}
 }

@@ -61,6 +61,7 @@ type limitsFile struct {
 	Timeout   time.Duration `yaml:"timeout"`
 	ScanBytes int64         `yaml:"scanBytes"`
 	ScanRows  int64         `yaml:"scanRows"`
+	Long      int           `yaml:"long"` // long queries that wait or run; 0 is no bound
 }
 
 // principal is one of the file, ready for use.
@@ -179,7 +180,7 @@ func (f principalFile) principal(issuers []string) (*principal, error) {
 		}
 	}
 	l := f.Limits
-	if l.Rate < 0 || l.Burst < 0 || l.Requests < 0 || l.Timeout < 0 || l.ScanBytes < 0 || l.ScanRows < 0 {
+	if l.Rate < 0 || l.Burst < 0 || l.Requests < 0 || l.Timeout < 0 || l.ScanBytes < 0 || l.ScanRows < 0 || l.Long < 0 {
 		return nil, errors.New("limits must not be below 0")
 	}
 	p.rights = &query.Rights{Timeout: l.Timeout, MaxScanBytes: l.ScanBytes, MaxScanRows: l.ScanRows}

@@ -32,6 +32,14 @@ func newAllowance(l limitsFile) *allowance {
 	return a
 }
 
+// long is how many long queries may wait or run; 0 is no bound.
+func (a *allowance) long() int {
+	if a == nil {
+		return 0
+	}
+	return a.limits.Long
+}
+
 // take lets a request in, or says when to ask again. The caller calls done at its end where err is nil. nil takes everything.
 func (a *allowance) take() (done func(), err error) {
 	if a == nil {

@@ -73,6 +73,7 @@ type longState struct {
 	Version     int             `json:"version"` // 1
 	Query       api.LongQuery   `json:"query"`
 	Caller      string          `json:"caller"`
+	Principal   string          `json:"principal,omitempty"`
 	Instance    string          `json:"instance"`
 	RequestHash []byte          `json:"requestHash"` // to know a clientToken that is used for another request
 	Timeout     time.Duration   `json:"timeoutNs"`

@@ -40,7 +40,7 @@ func (l *longQueries) submit(ctx context.Context, s submission) (api.LongQuery, 
 	}
 	l.sweep(time.Now(), 1)
 	q := &longQuery{request: s.request, strings: s.strings, rights: s.caller.Rights, done: make(chan struct{})}
-	q.state = longState{Version: 1, Caller: s.caller.scope(), Instance: l.opt.Instance, RequestHash: s.hash, Timeout: timeout,
+	q.state = longState{Version: 1, Caller: s.caller.scope(), Principal: s.caller.Principal, Instance: l.opt.Instance, RequestHash: s.hash, Timeout: timeout,
 		Query: api.LongQuery{Id: newID(), State: api.StateQUEUED, SubmittedAt: time.Now().UTC(), ArchivePath: s.request.Path, ClientToken: s.clientToken,
 			Statistics: api.QueryStatistics{Engine: "local"}}}
 	run, cancel := context.WithCancel(l.ctx)
@@ -75,10 +75,13 @@ func (l *longQueries) submit(ctx context.Context, s submission) (api.LongQuery, 
 func (l *longQueries) enter(q *longQuery, s submission) (same *longQuery, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	queued := 0
+	queued, mine := 0, 0
 	for _, have := range l.byID {
 		if have.state.Query.State == api.StateQUEUED {
 			queued++
+		}
+		if !have.state.ended() && have.state.Principal == s.caller.Principal {
+			mine++
 		}
 		if s.clientToken == "" || have.state.Query.ClientToken != s.clientToken || have.state.Caller != s.caller.scope() {
 			continue
@@ -91,6 +94,10 @@ func (l *longQueries) enter(q *longQuery, s submission) (same *longQuery, err er
 	}
 	if l.draining {
 		return nil, &query.Error{Code: query.Busy, Reason: "draining", Msg: "the server is being stopped", Hint: "submit it again", RetryAfter: 10 * time.Second}
+	}
+	if most := s.caller.allowance.long(); most > 0 && mine >= most {
+		return nil, &query.Error{Code: throttled, Reason: "too_many_long_queries", Msg: fmt.Sprintf("%d long queries of this caller wait or run already", mine),
+			Hint: "wait for one of them to end, or cancel it", RetryAfter: 10 * time.Second}
 	}
 	if l.ctx.Err() != nil || queued >= l.opt.Queued || len(l.byID) >= l.opt.Kept {
 		return nil, &query.Error{Code: query.Busy, Msg: fmt.Sprintf("%d long queries wait already", queued), Hint: "submit it again later", RetryAfter: 10 * time.Second}
