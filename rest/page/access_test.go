@@ -66,6 +66,7 @@ const names = `(() => {
 	for (const th of document.querySelectorAll("th")) if (!th.scope) found.push("no scope: " + th.innerText)
 	for (const table of document.querySelectorAll("table")) if (seen(table) && !table.caption) found.push("no caption: " + table.id)
 	if (document.documentElement.scrollWidth > innerWidth) found.push("wider than the window: " + document.documentElement.scrollWidth + " > " + innerWidth)
+	for (const e of document.querySelectorAll("td, th, button, label, dd, p, h2")) if (seen(e) && !e.matches(".hidden, .hidden *") && e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0) found.push("runs over its edge: " + e.outerHTML.slice(0, 120))
 	for (const e of document.querySelectorAll("button, select, input:not([type=checkbox]):not([type=radio])")) if (seen(e) && !e.matches(".more, .plain") && e.getBoundingClientRect().height < 24) found.push("too small to hit: " + e.outerHTML.slice(0, 80))
 	return found.join("\n")
 })()`
