@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"frostline/query"
 	"frostline/query/querytest"
@@ -66,8 +67,19 @@ func TestCallersAreApart(t *testing.T) {
 	if _, body := as("bob", "GET", queries, ""); body != `{"queries":[]}`+"\n" {
 		t.Errorf("bob's queries: %s", body)
 	}
-	if status, body := as("bob", "POST", queries, `{"archivePath":"public/events","clientToken":"one"}`); status != 202 || member(t, body, "id") == id {
+	status, body := as("bob", "POST", queries, `{"archivePath":"public/events","clientToken":"one"}`)
+	bobs := member(t, body, "id")
+	if status != 202 || bobs == id {
 		t.Errorf("bob's clientToken: %d %s", status, body)
+	}
+	for who, id := range map[string]string{"ada": id, "bob": bobs} { // they write into the folder that goes with the test
+		for start := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+			if _, body := as(who, "GET", queries+"/"+id, ""); member(t, body, "state") == "SUCCEEDED" {
+				break
+			} else if time.Since(start) > 20*time.Second {
+				t.Fatal(body)
+			}
+		}
 	}
 	if status, body := as("ada", "GET", queries+"/"+id, ""); status != 200 || member(t, body, "id") != id {
 		t.Errorf("ada: %d %s", status, body)

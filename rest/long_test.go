@@ -72,6 +72,20 @@ func (a *api) wait(t *testing.T, id string, states ...string) longState {
 	}
 }
 
+// settle waits until no query waits or runs: they write into the folder that goes with the test.
+func (a *api) settle(t *testing.T) {
+	t.Helper()
+	for _, state := range []string{"QUEUED", "RUNNING"} { // none is submitted any more
+		for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+			if _, text, _ := a.do(t, "GET", queries+"?state="+state, ""); text == `{"queries":[]}`+"\n" {
+				break
+			} else if time.Since(start) > 30*time.Second {
+				t.Fatal(text)
+			}
+		}
+	}
+}
+
 const (
 	ended   = "SUCCEEDED FAILED CANCELLED"
 	allOf   = `{"archivePath":"public/events","columns":["id","name"]`

@@ -32,6 +32,7 @@ func TestInteropSchemathesis(t *testing.T) {
 		"run", a.URL+"/openapi.json", "--seed", "20240131", "--max-examples", examples, "--workers", "1", "--no-color", "--request-timeout", "20", "--generation-database", "none")
 	cmd.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS=schemathesis_hooks", "PYTHONPATH=testdata", "PYTHONDONTWRITEBYTECODE=1")
 	out, err := cmd.CombinedOutput()
+	a.settle(t)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
