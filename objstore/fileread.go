@@ -107,20 +107,40 @@ func (s *fileStore) ReadRanges(ctx context.Context, key string, ranges []Range) 
 	return out, nil
 }
 
-// IntoReader is a Store that reads ranges into memory that the caller uses again: one of a folder.
-type IntoReader interface {
-	// ReadInto is ReadRanges into bufs; bufs[i] has the length of ranges[i]. What stands there after an error is anything.
-	ReadInto(ctx context.Context, key string, ranges []Range, bufs [][]byte) error
+// Holder is a Store that holds an object open, so that it is looked up once for many reads: one of a folder.
+type Holder interface {
+	Hold(ctx context.Context, key string) (Held, error)
 }
 
-func (s *fileStore) ReadInto(ctx context.Context, key string, ranges []Range, bufs [][]byte) error {
+// Held is an open object. Reads may run at once, and fail with fs.ErrClosed after Close.
+type Held interface {
+	// ReadInto is ReadRanges into bufs; bufs[i] has the length of ranges[i]. What stands there after an error is anything.
+	ReadInto(ctx context.Context, ranges []Range, bufs [][]byte) error
+	Close() error
+}
+
+type heldFile struct {
+	s   *fileStore
+	f   *os.File
+	obj Object
+}
+
+func (s *fileStore) Hold(ctx context.Context, key string) (Held, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, s.fail("read", key, err)
+	}
 	f, obj, err := s.open("read", key)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer f.Close()
-	return s.readEach(ctx, f, obj, ranges, func(i int) []byte { return bufs[i][:ranges[i].Len] })
+	return &heldFile{s, f, obj}, nil
 }
+
+func (h *heldFile) ReadInto(ctx context.Context, ranges []Range, bufs [][]byte) error {
+	return h.s.readEach(ctx, h.f, h.obj, ranges, func(i int) []byte { return bufs[i][:ranges[i].Len] })
+}
+
+func (h *heldFile) Close() error { return h.f.Close() }
 
 // readEach reads each range into what buf gives for it, once the range is known to be there.
 func (s *fileStore) readEach(ctx context.Context, f *os.File, obj Object, ranges []Range, buf func(i int) []byte) error {

@@ -23,14 +23,15 @@ type footerKey struct {
 const keptFile = 1 << 10
 
 // openFile opens a data file, from the cache where it can. The file counts into st.
-func (e *Engine) openFile(ctx context.Context, location string, size int64, st *parquetio.Stats) (*parquetio.File, error) {
+func (e *Engine) openFile(ctx context.Context, location string, size int64, open *heldObjects, st *parquetio.Stats) (*parquetio.File, error) {
 	key, err := objstore.Key(e.store, location)
 	if err != nil {
 		return nil, unreadable(location, err)
 	}
-	var src parquetio.Source = object{store: e.store, key: key, size: size}
-	if from, ok := e.store.(objstore.IntoReader); ok {
-		src = local{src.(object), from}
+	o := object{store: e.store, key: key, size: size}
+	var src parquetio.Source = o
+	if from, ok := e.store.(objstore.Holder); ok {
+		src = &local{object: o, from: from, all: open}
 	}
 	k := footerKey{location, size}
 	if f, ok := e.footers.Get(k); ok {
@@ -55,16 +56,6 @@ func (o object) Size() int64 { return o.size }
 
 func (o object) ReadRanges(ctx context.Context, ranges []objstore.Range) ([][]byte, error) {
 	return o.store.ReadRanges(ctx, o.key, ranges)
-}
-
-// local is an object of a store that reads into memory that it is given.
-type local struct {
-	object
-	from objstore.IntoReader
-}
-
-func (o local) ReadInto(ctx context.Context, ranges []objstore.Range, bufs [][]byte) error {
-	return o.from.ReadInto(ctx, o.key, ranges, bufs)
 }
 
 // schemaCache keeps the schemas that partitions were archived with, by table and schema id.

@@ -31,6 +31,7 @@ type scan struct {
 	cancel context.CancelCauseFunc // ends everything: the query has failed
 	full   context.CancelFunc      // ends evaluation: count is none and the page is full
 
+	held      heldObjects
 	stats     parquetio.Stats
 	files     counter // opened
 	rowGroups counter
@@ -101,6 +102,7 @@ func (s *scan) run(ctx context.Context) (link, error) {
 	evalCtx, full := context.WithCancel(ctx)
 	s.full = full
 	defer full()
+	defer s.held.close()
 	for _, part := range s.parts {
 		s.files.total.Add(int64(len(part.Files)))
 	}
@@ -305,7 +307,7 @@ func (s *scan) openAhead(ctx context.Context, ahead chan<- *opening, opens *sync
 
 // openFile opens a file of the plan and checks it against the manifest.
 func (s *scan) openFile(ctx context.Context, part *partition, pf iceberg.PlanFile) (*parquetio.File, error) {
-	f, err := s.engine.openFile(ctx, pf.Location, pf.Bytes, &s.stats)
+	f, err := s.engine.openFile(ctx, pf.Location, pf.Bytes, &s.held, &s.stats)
 	if err != nil {
 		return nil, err
 	}
