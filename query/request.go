@@ -96,7 +96,8 @@ func (r *Result) Exact(b arrow.RecordBatch) arrow.Array {
 	return nil
 }
 
-// Release gives the batches back. It may be called again.
+// Release gives the batches back: their memory is used again, and nothing of them, not even a string, may be looked at after
+// that. It may be called again.
 func (r *Result) Release() {
 	for _, b := range r.Batches {
 		b.Release()
