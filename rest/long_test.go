@@ -284,7 +284,8 @@ func TestLongQueriesSurviveARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.Folder, o.Instance = folder{w.Store}, "one"
-		s := rest.New(query.New(w.Catalog, store, query.Options{}), rest.Options{Log: slog.New(slog.DiscardHandler), Long: o, PageKeys: [][]byte{[]byte("a key of sixteen")}})
+		s := rest.New(query.New(w.Catalog, store, query.Options{}), rest.Options{Log: slog.New(slog.DiscardHandler), Long: o, Grace: 500 * time.Millisecond,
+			PageKeys: [][]byte{[]byte("a key of sixteen")}})
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- s.Serve(ctx, l) }()
