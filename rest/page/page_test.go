@@ -23,6 +23,7 @@ func TestPage(t *testing.T) {
 	t.Run("headers", s.headers)
 	t.Run("expressions", s.expressions)
 	t.Run("cut", s.cut)
+	t.Run("empty", s.empty)
 }
 
 // tour picks, filters, reads, turns pages, errs, explains, copies, downloads and looks at the proof.

@@ -1,11 +1,17 @@
 package page_test
 
 import (
+	"log/slog"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
 
+	"frostline/iceberg"
 	"frostline/internal/browser"
+	"frostline/objstore"
+	"frostline/query"
+	"frostline/rest"
 )
 
 // expressions: what the builder writes is what the filter language takes.
@@ -64,6 +70,24 @@ func (s *site) expressions(t *testing.T) {
 		`{"a":"9007199254740993","b":"9007199254740993, \"9007199254740993","c":[1,"-12345678901234567890"],"d":0.1234567890123456}` {
 		t.Errorf("parsed: %s", got)
 	}
+}
+
+// empty: an archive without tables says so, and offers nothing to run; without a folder for background queries there are none.
+func (s *site) empty(t *testing.T) {
+	store, err := objstore.Open(t.Context(), "file://"+t.TempDir(), objstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(rest.New(query.New(iceberg.NewCatalog(store), store, query.Options{}), rest.Options{Log: slog.New(slog.DiscardHandler)}).Handler())
+	defer server.Close()
+	v := visit{s.browser.Page(t, browser.Options{}), t, s}
+	v.Goto(server.URL + "/#table=x&expression=y")
+	v.Wait(`document.querySelector("#table-note").innerText === "Nothing is archived here yet, or nothing that you may see."`)
+	v.Wait(`!document.querySelector("#form").checkVisibility() && document.querySelector("#submit-long").hidden`)
+	if got := v.Text(`document.querySelector("#error").innerText`); got != "" {
+		t.Errorf("the page says %q", got)
+	}
+	v.calm()
 }
 
 // cut: of a download that breaks off no file is left, and the reader is told.

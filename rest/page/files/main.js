@@ -112,6 +112,7 @@ async function pickPartition() {
   const known = new Set(columns.map(c => c.name))
   s.columns = s.columns.filter(c => known.has(c))
   form.draw(s, columns)
+  show(byId("form"), true)
   history.replaceState(null, "", write(s))
 }
 
@@ -219,6 +220,7 @@ key.ask = problem => asking ??= new Promise(done => {
 
 async function start() {
   s = read(location.hash)
+  form.draw(s, [])
   try {
     await loadTables()
     await long.refresh()
