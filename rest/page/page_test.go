@@ -24,6 +24,7 @@ func TestPage(t *testing.T) {
 	t.Run("expressions", s.expressions)
 	t.Run("cut", s.cut)
 	t.Run("empty", s.empty)
+	t.Run("many", s.many)
 }
 
 // tour picks, filters, reads, turns pages, errs, explains, copies, downloads and looks at the proof.

@@ -1,16 +1,21 @@
 package page_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"frostline/coltype"
 	"frostline/iceberg"
 	"frostline/internal/browser"
 	"frostline/objstore"
 	"frostline/query"
+	"frostline/query/querytest"
 	"frostline/rest"
 )
 
@@ -104,5 +109,36 @@ func (s *site) cut(t *testing.T) {
 	if files, err := os.ReadDir(folder); err != nil || len(files) > 0 {
 		t.Errorf("left: %v %v", files, err)
 	}
+	v.calm()
+}
+
+// many: partitions are found by name, and a plan of many files shows the first ones first.
+func (s *site) many(t *testing.T) {
+	w := querytest.New(t)
+	table := w.Table(t, "public", "days", querytest.Columns(querytest.Col("id", coltype.Int64, coltype.WireInt8, "int8")), iceberg.PartitionSpec{})
+	for i := range 45 {
+		table.Add(t, fmt.Sprintf("day=2024-%02d-%02d", i/28+1, i%28+1), querytest.File{Batches: []arrow.RecordBatch{table.Rows(t, fmt.Sprintf(`{"id":%d}`, i))}})
+	}
+	server := httptest.NewServer(rest.New(query.New(w.Catalog, w.Store, query.Options{}), rest.Options{Log: slog.New(slog.DiscardHandler)}).Handler())
+	defer server.Close()
+	v := visit{s.browser.Page(t, browser.Options{}), t, s}
+	v.Goto(server.URL + "/")
+	v.Wait(`document.querySelectorAll("#partitions tbody tr").length === 46 && !document.querySelector("#partition-search").hidden`)
+	v.Eval(`document.querySelector("#search").focus()`, nil)
+	v.Type("2024-02-1")
+	v.Wait(`document.querySelectorAll("#partitions tbody tr").length === 8`)
+	v.Click("#partitions tbody tr:nth-child(8) input")
+	v.Wait(`new URLSearchParams(location.hash.slice(1)).get("partition") === "day=2024-02-17"`)
+	v.run()
+	v.says("#rows tbody", "1 44")
+	v.Eval(`document.querySelector("#search").select()`, nil)
+	v.set("#search", "")
+	v.Click("#partitions tbody tr:nth-child(1) input")
+	v.Wait(`!location.hash.includes("partition")`)
+	v.Click("#explain")
+	v.Wait(`document.querySelectorAll("#plan .files svg").length === 40`)
+	v.Click("#plan-body > button")
+	v.Wait(`document.querySelectorAll("#plan .files svg").length === 45 && !document.querySelector("#plan-body > button")`)
+	v.shot("10-many")
 	v.calm()
 }
