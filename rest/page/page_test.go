@@ -76,6 +76,8 @@ func (s *site) tour(t *testing.T) {
 	}
 	v.shot("2-rows")
 
+	v.says("#rows-of", `public.payments, all partitions: id > 7990 AND status IN ('settled', 'failed', 'it''s')`)
+
 	// Pages.
 	v.Click("#next")
 	v.Wait(`document.querySelector("#page-number").textContent === "Page 2"`)
@@ -129,6 +131,7 @@ func (s *site) tour(t *testing.T) {
 		"Partitions: 2 of 3 read, 1 skipped; Files: 2 of 3 read, 1 skipped; Row groups: 2 of 8 read, 6 skipped; Pages: 2 of 8 read, 6 skipped" {
 		t.Errorf("the picture says %q", got)
 	}
+	v.says("#plan-of", "public.payments, all partitions: id > 7990 AND id < 8300")
 	v.says("#plan .files > :nth-child(6)", "1 of 4 groups, 1 of 4 pages")
 	v.Click("#plan details summary")
 	v.Wait(`document.querySelectorAll("#plan table tbody tr").length > 3`)
@@ -192,6 +195,7 @@ func (s *site) background(t *testing.T) {
 	v.Click("#queries tbody tr:nth-child(1) button")
 	v.Wait(`document.querySelectorAll("#rows tbody tr").length === 20`)
 	v.says("#rows tbody tr:nth-child(1) td:nth-child(2)", "0")
+	v.says("#totals", "30 rows")
 	v.Click("#next")
 	v.Wait(`document.querySelectorAll("#rows tbody tr").length === 10`)
 	v.says("#rows tbody tr:nth-child(10) th", "30")

@@ -66,6 +66,13 @@ function request() {
 }
 
 const page = () => ({...request(), limit: s.limit, ...(s.count ? {} : {count: "none"})})
+
+// described says what is asked, for the rows that stay on the page while the form changes.
+function described() {
+  const t = tables.find(t => t.archivePath === s.table)
+  return `${t.schema}.${t.table}, ${s.partition || "all partitions"}: ${form.expression() || "all rows"}`
+}
+
 const named = () => columns.filter(c => !s.columns.length || s.columns.includes(c.name))
 
 // Archive: tables and partitions.
@@ -135,12 +142,12 @@ function drawPartitions(t) {
 // Rows.
 
 async function run() {
-  pages = {body: page(), columns: named(), tokens: [null], first: [0], at: 0}
+  pages = {body: page(), of: described(), columns: named(), tokens: [null], first: [0], at: 0}
   await showPage()
 }
 
 async function showResults(q) {
-  pages = {query: q, columns: null, tokens: [null], first: [0], at: 0}
+  pages = {query: q, of: `Background query submitted ${when(q.submittedAt)}`, columns: null, tokens: [null], first: [0], at: 0}
   await showPage()
 }
 
@@ -149,12 +156,13 @@ const showPage = () => work("Reading…", async signal => {
   let answer
   if (p.query) {
     answer = await get(`queries/${p.query.id}/results`, {limit: s.limit, ...(token ? {pageToken: token} : {})}, signal)
-    byId("totals").textContent = `${plural(answer.totalRows, "row")} of the background query submitted ${when(p.query.submittedAt)}`
+    byId("totals").textContent = plural(answer.totalRows, "row")
     show(byId("warnings"), false)
   } else {
     answer = await post("query", {...p.body, numbers: "string", ...(token ? {pageToken: token} : {})}, signal)
     drawTotals(answer)
   }
+  byId("rows-of").textContent = p.of
   const first = p.first[p.at]
   drawRows(answer, p.columns ?? Object.keys(answer.schema).map(name => ({name, type: answer.schema[name]})), first + 1, `Page ${p.at + 1} of the rows`)
   p.tokens[p.at + 1] = answer.nextPageToken
@@ -170,7 +178,9 @@ const showPage = () => work("Reading…", async signal => {
 const turn = by => { pages.at += by; return showPage() }
 
 const explain = () => work("Planning…", async signal => {
+  const of = described()
   drawPlan(await post("explain", request(), signal))
+  byId("plan-of").textContent = of
   byId("plan-title").focus()
   say("The plan is below.")
 })
