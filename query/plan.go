@@ -71,6 +71,7 @@ type plan struct {
 	cols     []coltype.Column     // of the table, as this query sees them; those that the caller may see first
 	shown    int                  // so many he may see
 	narrow   bool                 // he may not see all
+	filtered bool                 // he may not see all rows
 	project  []coltype.Column     // as asked
 	filter   *predicate.Predicate // never nil
 	filterOn []coltype.Column     // the columns that filter reads, as filter.Columns()
@@ -110,6 +111,7 @@ func (e *Engine) plan(ctx context.Context, t *target, r Request) (*plan, error) 
 	p.changed = changed
 	p.mostBytes, p.mostRows = e.bounds(ctx)
 	p.visibleFirst(t.grant)
+	p.filtered = t.grant.filters()
 	if err := p.bind(r, t.grant); err != nil {
 		return nil, err
 	}
@@ -274,6 +276,10 @@ func (p *plan) warn(cols []coltype.Column) {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		p.warnings = append(p.warnings, fmt.Sprintf("column %q had another type in partition %q and is NULL there; query that partition by its own path", name, p.changed[name]))
+		where := fmt.Sprintf("partition %q", p.changed[name])
+		if p.filtered { // it may be one that the caller may not see
+			where = "some partition"
+		}
+		p.warnings = append(p.warnings, fmt.Sprintf("column %q had another type in %s and is NULL there; query that partition by its own path", name, where))
 	}
 }

@@ -409,6 +409,16 @@ func TestRowFilterOfEvolvedTable(t *testing.T) {
 		}
 	}
 
+	// A warning does not name a partition that the caller may not see.
+	res, err := e.Query(with(query.Grant{Tables: []query.TablePattern{{Schema: "*", Table: "*"}}, Rows: rows(t, "id > 2")}), query.Request{Path: root, Limit: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(res.Warnings) != 1 || strings.Contains(res.Warnings[0], "p=1") {
+		t.Errorf("%q", res.Warnings)
+	}
+	res.Release()
+
 	// A column that is denied by its name of now is so in old partitions too, and its type's change is not told.
 	ctx := with(query.Grant{Tables: []query.TablePattern{{Schema: "*", Table: "*"}}, Denied: []query.Glob{"happened", "v"}})
 	for _, p := range []string{"", "/p=1", "/p=2"} {
