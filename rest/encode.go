@@ -222,6 +222,9 @@ func cellsOf(t coltype.Type, arr arrow.Array, asStrings bool) cellFunc {
 			return listCells(*t.Elem, a, asStrings)
 		}
 	}
+	if cell := directly(t, arr, asStrings); cell != nil {
+		return cell
+	}
 	return func(buf []byte, i int) ([]byte, error) {
 		v, err := coltype.ValueAt(t, arr, i)
 		if err != nil {
