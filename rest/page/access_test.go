@@ -2,8 +2,10 @@ package page_test
 
 import (
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -183,17 +185,18 @@ func (s *site) headers(t *testing.T) {
 	}
 }
 
-// TestKey: a server that wants a key gets it in a header; it stands neither in the address nor in the command that is copied.
-func TestKey(t *testing.T) {
+// key: a server that wants a key gets it in a header; it stands neither in the address nor in the command that is copied.
+func (s *site) key(t *testing.T) {
 	const secret = "fk_0123456789"
-	s := open(t, func(r *http.Request) (rest.Caller, error) {
+	server := httptest.NewServer(rest.New(s.engine, rest.Options{Log: slog.New(slog.DiscardHandler), Identify: func(r *http.Request) (rest.Caller, error) {
 		if r.Header.Get("Authorization") != "Bearer "+secret {
 			return rest.Caller{}, &query.Error{Code: "unauthenticated", Msg: "this server wants to know who asks"}
 		}
 		return rest.Caller{ID: "reader"}, nil
-	})
+	}}).Handler())
+	defer server.Close()
 	v := visit{s.browser.Page(t, browser.Options{}), t, s}
-	v.Goto(s.URL + "/")
+	v.Goto(server.URL + "/")
 	v.Wait(`document.querySelector("#key-dialog").open && document.activeElement.id === "key-value"`)
 	v.Screenshot(s.shots+"/9-key.png", false)
 	v.Type("wrong")

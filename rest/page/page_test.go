@@ -13,12 +13,13 @@ import (
 
 // TestPage walks through the page in a browser. FROSTLINE_SCREENSHOTS names a folder for pictures of it.
 func TestPage(t *testing.T) {
-	s := open(t, nil)
+	s := open(t)
 	t.Run("tour", s.tour)
 	t.Run("background", s.background)
 	t.Run("links", s.links)
 	t.Run("hostile", s.hostile)
 	t.Run("keyboard", s.keyboard)
+	t.Run("key", s.key)
 	t.Run("looks", s.looks)
 	t.Run("headers", s.headers)
 	t.Run("expressions", s.expressions)

@@ -50,13 +50,14 @@ const source = `
 // site is queryd's API with its page over a real archive, and a browser.
 type site struct {
 	*httptest.Server
+	engine  rest.Engine
 	browser *browser.Browser
 	held    *atomic.Bool // background queries wait while it is set
 	failing *atomic.Bool // a stream fails behind its first rows while it is set
 	shots   string
 }
 
-func open(t *testing.T, identify rest.Identify) *site {
+func open(t *testing.T) *site {
 	t.Helper()
 	b := browser.Start(t)
 	db := pgtest.Start(t).Database(t)
@@ -81,11 +82,11 @@ func open(t *testing.T, identify rest.Identify) *site {
 		}
 	}
 	engine := query.New(catalog, store, query.Options{})
-	s := &site{browser: b, held: &atomic.Bool{}, failing: &atomic.Bool{}, shots: os.Getenv("FROSTLINE_SCREENSHOTS")}
+	s := &site{engine: engine, browser: b, held: &atomic.Bool{}, failing: &atomic.Bool{}, shots: os.Getenv("FROSTLINE_SCREENSHOTS")}
 	if s.shots == "" {
 		s.shots = t.TempDir()
 	}
-	handler := rest.New(failing{engine, s.failing}, rest.Options{Log: slog.New(slog.DiscardHandler), Identify: identify, Parquet: parquetFile,
+	handler := rest.New(failing{engine, s.failing}, rest.Options{Log: slog.New(slog.DiscardHandler), Parquet: parquetFile,
 		Long: rest.LongOptions{Folder: folder{store}, Engine: holding{engine, s.held}}}).Handler()
 	s.Server = httptest.NewServer(handler)
 	t.Cleanup(s.Close)
