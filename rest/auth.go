@@ -28,7 +28,8 @@ type Access struct {
 	opt   AccessOptions
 	state atomic.Pointer[access]
 
-	mu sync.Mutex // one reload at a time
+	mu    sync.Mutex // one reload at a time
+	first []stamp    // of the files when they were read first
 }
 
 // AccessOptions say where an Access reads.
@@ -58,6 +59,7 @@ func NewAccess(o AccessOptions) (*Access, error) {
 		o.Log = slog.Default()
 	}
 	a := &Access{opt: o}
+	a.first = a.look()
 	return a, a.Reload()
 }
 
@@ -113,7 +115,7 @@ func (a *Access) look() []stamp {
 
 // Watch reloads when a file has changed, until ctx ends.
 func (a *Access) Watch(ctx context.Context, every time.Duration) {
-	watch(ctx, every, a.look, func() (string, error) { return "access", a.Reload() }, a.opt.Log)
+	watch(ctx, every, a.first, a.look, func() (string, error) { return "access", a.Reload() }, a.opt.Log)
 }
 
 // Identify finds out who sends r: by the Authorization header where there is one, else by the client certificate.

@@ -340,6 +340,15 @@ func TestKeys(t *testing.T) {
 			_, err := rest.Keys(g.file("damaged.json"))
 			return err
 		},
+		"no file": func() error {
+			_, err := rest.NewAccess(rest.AccessOptions{Principals: g.file("principals.yaml"), Keys: g.file("nowhere.json")})
+			return err
+		},
+		"more than keys": func() error {
+			g.write(t, "damaged.json", `{"version":1,"keys":[]} {}`)
+			_, err := rest.Keys(g.file("damaged.json"))
+			return err
+		},
 		"unknown member": func() error {
 			g.write(t, "damaged.json", `{"version":1,"kees":[]}`)
 			_, err := rest.Keys(g.file("damaged.json"))
@@ -357,7 +366,6 @@ func TestAccessReloads(t *testing.T) {
 	g := guard(t, principals, rest.Options{})
 	ctx := t.Context()
 	go g.access.Watch(ctx, 5*time.Millisecond)
-	time.Sleep(20 * time.Millisecond)
 	status := func(who string) int {
 		s, _, _ := g.as(t, who, "POST", "/api/v1/archives/query", events+`,"limit":1}`)
 		return s

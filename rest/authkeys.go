@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -41,12 +42,9 @@ type keyFile struct {
 // keyPrefix begins every key, so that scanners of code find one that was committed.
 const keyPrefix = "fq_"
 
-// Keys reads a file of keys; one that does not exist has none.
+// Keys reads a file of keys.
 func Keys(name string) ([]Key, error) {
 	data, err := readTrusted(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +53,9 @@ func Keys(name string) ([]Key, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&f); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: something follows the keys", name)
 	}
 	if f.Version != 1 {
 		return nil, fmt.Errorf("%s: version %d is not known", name, f.Version)
@@ -125,7 +126,7 @@ func changeKeys(file string, change func([]Key) ([]Key, error)) (err error) {
 	l.Close()
 	defer os.Remove(lock)
 	keys, err := Keys(file)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // the first key makes the file
 		return err
 	}
 	if keys, err = change(keys); err != nil {

@@ -20,7 +20,8 @@ type Certificates struct {
 	opt   CertificateOptions
 	state atomic.Pointer[tls.Config]
 
-	mu sync.Mutex // one reload at a time
+	mu    sync.Mutex // one reload at a time
+	first []stamp    // of the files when they were read first
 }
 
 // CertificateOptions say where Certificates are read.
@@ -40,6 +41,7 @@ func NewCertificates(o CertificateOptions) (*Certificates, error) {
 		return nil, errors.New("client certificates are required, and no authority for them is given")
 	}
 	c := &Certificates{opt: o}
+	c.first = c.look()
 	return c, c.Reload()
 }
 
@@ -82,7 +84,7 @@ func (c *Certificates) look() []stamp {
 
 // Watch reloads when a file has changed, until ctx ends.
 func (c *Certificates) Watch(ctx context.Context, every time.Duration) {
-	watch(ctx, every, c.look, func() (string, error) { return "certificates", c.Reload() }, c.opt.Log)
+	watch(ctx, every, c.first, c.look, func() (string, error) { return "certificates", c.Reload() }, c.opt.Log)
 }
 
 // Config is for a listener: TLS 1.2 and later, HTTP/1.1. Tickets of an earlier session are not taken, so that every connection is
@@ -96,11 +98,11 @@ func (c *Certificates) Config() *tls.Config {
 		}}
 }
 
-// watch calls reload when what look sees has changed, until ctx ends.
-func watch(ctx context.Context, every time.Duration, look func() []stamp, reload func() (string, error), log *slog.Logger) {
+// watch calls reload when what look sees is no longer what was seen, until ctx ends.
+func watch(ctx context.Context, every time.Duration, seen []stamp, look func() []stamp, reload func() (string, error), log *slog.Logger) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for seen := look(); ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return

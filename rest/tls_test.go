@@ -195,7 +195,6 @@ func TestClientCertificates(t *testing.T) {
 func TestCertificateReloads(t *testing.T) {
 	s := secure(t, false)
 	go s.certs.Watch(t.Context(), 5*time.Millisecond)
-	time.Sleep(20 * time.Millisecond)
 	name := func() string {
 		_, _, res := s.get(t, nil, tls.VersionTLS13)
 		if res == nil {
