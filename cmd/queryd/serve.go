@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"time"
@@ -137,7 +138,7 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 	watched, stop := context.WithCancel(ctx)
 	defer stop()
 	server := rest.New(engine, o)
-	guard.watch(watched, o.Log, s.pageKeys(server))
+	guard.watch(watched, o.Log, s.pageKeys(server, o.Log))
 	profiles, err := s.Watching.debug(stderr)
 	if err != nil {
 		l.Close()
@@ -152,7 +153,7 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 }
 
 // pageKeys reads the file of keys anew.
-func (s *serveCmd) pageKeys(server *rest.Server) func() error {
+func (s *serveCmd) pageKeys(server *rest.Server, log *slog.Logger) func() error {
 	return func() error {
 		if s.PageKeys == "" {
 			return nil
@@ -160,6 +161,7 @@ func (s *serveCmd) pageKeys(server *rest.Server) func() error {
 		keys, err := readKeys(s.PageKeys)
 		if err == nil {
 			server.SetPageKeys(keys)
+			log.Info("page keys reloaded", "file", s.PageKeys, "keys", len(keys))
 		}
 		return err
 	}
