@@ -60,7 +60,7 @@ func (w watching) debug(stderr io.Writer) (stop func(), err error) {
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go s.Serve(l)
+	go func() { _ = s.Serve(l) }() // until it is closed
 	fmt.Fprintf(stderr, "queryd: profiles on http://%s/debug/pprof/\n", l.Addr())
 	return func() { s.Close() }, nil
 }
