@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"frostline/query"
@@ -116,6 +117,7 @@ type longQueries struct {
 	ctx     context.Context // of what runs
 	stop    context.CancelFunc
 	slots   chan struct{}
+	tracer  trace.Tracer
 
 	mu       sync.Mutex
 	loaded   bool

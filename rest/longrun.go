@@ -10,6 +10,8 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/klauspost/compress/zstd"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"frostline/coltype"
 	"frostline/query"
@@ -184,6 +186,8 @@ func (l *longQueries) execute(ctx context.Context, q *longQuery) (*query.Result,
 		timed = query.WithRights(timed, q.rights)
 	}
 	defer cancel()
+	timed, span := l.tracer.Start(timed, "long query", trace.WithAttributes(attribute.String("archive.query.id", st.Query.Id)))
+	defer span.End()
 	w := &resultWriter{ctx: timed, folder: l.opt.Folder, id: st.Query.Id, limit: l.opt.ResultBytes}
 	var rows *lines
 	begun := time.Now()

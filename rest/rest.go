@@ -142,7 +142,7 @@ func New(engine Engine, o Options) *Server {
 	}
 	s := &Server{engine: engine, opt: o, echo: echo.New(), operations: operations, metrics: newMetrics(o.Registry, o.Collectors), tokens: newTokens(o.PageKeys),
 		streams: make(chan struct{}, o.Streams), long: newLongQueries(o.Long, engine, o.Log), tracer: o.Tracing.Tracer("frostline/rest")}
-	s.long.observe = s.metrics.observe
+	s.long.observe, s.long.tracer = s.metrics.observe, s.tracer
 	s.routes()
 	return s
 }

@@ -175,6 +175,9 @@ func TestTelemetry(t *testing.T) {
 		t.Errorf("headers: %v", header)
 	}
 	_, shown, _ := q.ask(t, "GET", "/metrics", "", nil)
+	if status, body, _ := q.ask(t, "POST", "/api/v1/archives/queries", `{"archivePath":"public/events","columns":["id"]}`, map[string]string{"Content-Type": "application/json"}); status != 202 {
+		t.Errorf("submit: %d %s", status, body)
+	}
 	q.stop(t)
 	if log := q.stderr.String(); !strings.Contains(log, `"request_id":"mine-1","trace_id":"`+trace+`"`) || strings.Contains(log, "4711") {
 		t.Errorf("log: %s", log)
@@ -186,7 +189,7 @@ func TestTelemetry(t *testing.T) {
 		t.Errorf("services: %v", got.service)
 	}
 	requests, plans, scans, gets := got.named("POST /api/v1/archives/query"), got.named("plan"), got.named("scan"), got.named("S3 GetObject")
-	if len(requests) != 1 || len(plans) != 1 || len(scans) != 1 || len(gets) == 0 {
+	if len(requests) != 1 || len(plans) != 2 || len(scans) != 2 || len(gets) == 0 {
 		t.Fatalf("%d requests, %d plans, %d scans, %d reads of S3", len(requests), len(plans), len(scans), len(gets))
 	}
 	for _, s := range []*traces.Span{requests[0], plans[0], scans[0], gets[0]} {
@@ -211,20 +214,23 @@ func TestTelemetry(t *testing.T) {
 			t.Errorf("a value is in span %s", s.Name)
 		}
 	}
+	if long := got.named("long query"); len(long) != 1 || len(long[0].ParentSpanId) != 0 {
+		t.Errorf("long queries: %v", long)
+	}
 	for name, want := range map[string]float64{"archive.query.records_scanned": 0, "archive.query.records_matched": 1} {
 		m := got.metrics[name]
 		if m == nil || m.GetSum() == nil || m.GetSum().DataPoints[0].GetAsDouble() < want {
 			t.Errorf("%s: %v", name, m)
 		}
 	}
-	if m := got.metrics["archive.query.duration"]; m == nil || m.GetHistogram().GetDataPoints()[0].Count != 1 {
+	if m := got.metrics["archive.query.duration"]; m == nil || m.GetHistogram().GetDataPoints()[0].Count != 2 {
 		t.Errorf("archive.query.duration: %v", m)
 	}
 	answered := 0.0
 	for _, p := range got.metrics["archive.query.count"].GetSum().GetDataPoints() {
 		answered += p.GetAsDouble()
 	}
-	if answered != 1 {
+	if answered != 2 {
 		t.Errorf("archive.query.count is %v", answered)
 	}
 	checkMetrics(t, shown)
