@@ -68,9 +68,12 @@ func TestHugePages(t *testing.T) {
 		[2][]byte{noise(hugeValue - 1), nil},
 		[2][]byte{noise(hugeValue), []byte("beside a huge value")},
 		[2][]byte{nil, bytes.Repeat([]byte("compresses well, "), mib/4)},
-		[2][]byte{hexNoise(4 * mib), hexNoise(7 * mib / 2)},               // kept while it is written
-		[2][]byte{hexNoise(6 * mib), nil},                                 // compressed twice
-		[2][]byte{append(make([]byte, mib/2), noise(5*mib)...), []byte{}}, // the samples say too much
+		// kept while it is written
+		[2][]byte{hexNoise(4 * mib), hexNoise(7 * mib / 2)},
+		// compressed twice
+		[2][]byte{hexNoise(6 * mib), nil},
+		// the samples say too much
+		[2][]byte{append(make([]byte, mib/2), noise(5*mib)...), []byte{}},
 		[2][]byte{[]byte("the end"), nil},
 	)
 	defer all.Release()

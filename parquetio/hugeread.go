@@ -151,7 +151,7 @@ func (f *File) probe(ctx context.Context, loc pageLocation, p *hugePage) (bool, 
 		return false, err
 	}
 	h, n, err := readPageHeader(got[0])
-	if err != nil || h.values != 1 || int(h.uncompressed) < hugeValue || int64(h.compressed) > int64(loc.size)-int64(n) {
+	if huge := err == nil && h.values == 1 && int(h.uncompressed) >= hugeValue && int64(h.compressed) <= int64(loc.size)-int64(n); !huge {
 		return false, nil
 	}
 	if h.encoding != encPlain && h.encoding != encDeltaLength || p.codec != codecZstd && p.codec != codecNone {
@@ -336,7 +336,7 @@ func (r *hugeReader) value(encoding int32, maxDef int, levels []byte) (value []b
 			return nil, false
 		}
 	}
-	size := 0
+	var size int
 	if encoding == encPlain {
 		size = int(r.uint32())
 	} else { // DELTA_BINARY_PACKED of one length: block size, miniblocks, count, and the value itself (Encodings.md)

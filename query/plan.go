@@ -191,10 +191,10 @@ func (e *Engine) schemaThen(ctx context.Context, t *target, name string) (coltyp
 		}
 		return rec.Schema, nil
 	}
-	if err != nil || info.SchemaID == t.table.SchemaID() {
-		return coltype.Schema{}, nil // files without an entry have no record to ask: the table's schema is all there is
+	if known := err == nil; known && info.SchemaID != t.table.SchemaID() {
+		return e.archivedSchema(ctx, t.table, info)
 	}
-	return e.archivedSchema(ctx, t.table, info)
+	return coltype.Schema{}, nil // files without an entry have no record to ask: the table's schema is all there is
 }
 
 // archivedSchema is the schema in the record of a partition.

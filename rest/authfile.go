@@ -245,7 +245,7 @@ func (f grantFile) grant() (g query.Grant, err error) {
 
 // splitPattern takes schema.table apart; a part with a dot stands in double quotes.
 func splitPattern(text string) (schema, table query.Glob, ok bool) {
-	first, rest := "", ""
+	var first, rest string
 	if quoted, after, closed := strings.Cut(strings.TrimPrefix(text, `"`), `"`); strings.HasPrefix(text, `"`) {
 		first, rest = quoted, after
 		if !closed || !strings.HasPrefix(rest, ".") {

@@ -56,12 +56,12 @@ func (w who) check(listen string) error {
 			return fmt.Errorf("%w: --allow-origin %q is not an origin such as https://wiki.example.com; every origin is not possible", cli.ErrUsage, o)
 		}
 	}
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil || w.Principals != "" || w.NoAuth || isLoopback(host) {
-		return nil // net.Listen says what is wrong with the address
+	// net.Listen says what is wrong with an address.
+	if host, _, err := net.SplitHostPort(listen); err == nil && w.Principals == "" && !w.NoAuth && !isLoopback(host) {
+		return fmt.Errorf("%w: --listen %s is not a loopback address and there is no authentication: whoever reaches it could read the archive; give --principals, "+
+			"listen on 127.0.0.1, or say --no-auth", cli.ErrUsage, listen)
 	}
-	return fmt.Errorf("%w: --listen %s is not a loopback address and there is no authentication: whoever reaches it could read the archive; give --principals, "+
-		"listen on 127.0.0.1, or say --no-auth", cli.ErrUsage, listen)
+	return nil
 }
 
 func isLoopback(host string) bool {
