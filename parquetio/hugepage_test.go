@@ -73,7 +73,7 @@ func TestHugePages(t *testing.T) {
 		// compressed twice
 		[2][]byte{hexNoise(6 * mib), nil},
 		// the samples say too much
-		[2][]byte{append(make([]byte, mib/2), noise(5*mib)...), []byte{}},
+		[2][]byte{append(make([]byte, mib/2), noise(5*mib)...), {}},
 		[2][]byte{[]byte("the end"), nil},
 	)
 	defer all.Release()
