@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/snappy"
@@ -20,8 +21,9 @@ var zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
 	return e
 })
 
+// The decoder serves as many at once as the machine has cores: GOMAXPROCS may be raised after the first page.
 var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderMaxMemory(1<<31))
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(runtime.NumCPU()), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderMaxMemory(1<<31))
 	if err != nil {
 		panic(err) // the options are constants
 	}
