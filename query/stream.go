@@ -20,8 +20,8 @@ func (e *Engine) Stream(ctx context.Context, r Request, start func(cols []coltyp
 	if err := e.checkAny(r); err != nil {
 		return nil, err
 	}
-	if r.Limit < 0 || r.Limit > 1<<60 {
-		r.Limit = 1 << 60
+	if r.Limit < 0 || r.Limit > allRows {
+		r.Limit = allRows
 	}
 	var said error // by start or each
 	res, err := e.run(ctx, r, func(ctx context.Context, q *query) (*Result, error) {
@@ -42,6 +42,9 @@ func (e *Engine) Stream(ctx context.Context, r Request, start func(cols []coltyp
 	res.Release()
 	return res, nil
 }
+
+// allRows is the limit of a stream without one.
+const allRows = 1 << 60
 
 func (q *query) stream(ctx context.Context, start func([]coltype.Column) error, each func(arrow.RecordBatch) error) (*Result, error) {
 	switch {
@@ -67,6 +70,7 @@ func (q *query) stream(ctx context.Context, start func([]coltype.Column) error, 
 		return res, nil
 	}
 	s := q.engine.newScan(q.plan, q.req, q.memory)
+	s.opensAll = q.req.Limit == allRows // every file will be read: the workers share its row groups
 	tail, err := s.inOrder(ctx, func(b arrow.RecordBatch) error {
 		res.Rows += b.NumRows()
 		return each(b)
