@@ -17,7 +17,7 @@ demo: build
 
 test:
 	scripts/need postgresql postgis extras chromium gcc
-	FROSTLINE_REQUIRE_PG=1 FROSTLINE_REQUIRE_CHROMIUM=1 CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	FROSTLINE_REQUIRE_PG=1 FROSTLINE_REQUIRE_CHROMIUM=1 CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 20m ./...
 
 QUERIES ?= 20000
 SEED ?=
