@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -55,6 +56,11 @@ func (x DefIndex) same(y DefIndex) bool {
 	return x.Body == y.Body && x.Unique == y.Unique && (x.ConstraintType == y.ConstraintType)
 }
 
+// carries says that the plain index y can become x's constraint.
+func (x DefIndex) carries(y DefIndex) bool {
+	return (x.ConstraintType == "p" || x.ConstraintType == "u") && y.ConstraintType == "" && y.Unique && x.Body == y.Body
+}
+
 // buildIndexes makes every index of the parent that the table lacks, since ATTACH would build it under its lock, then the
 // leaf's own.
 func (a *attachment) buildIndexes(ctx context.Context, db *DB) error {
@@ -80,24 +86,42 @@ func (a *attachment) buildIndexes(ctx context.Context, db *DB) error {
 	}
 	var sql []string
 	used := map[string]bool{}
-	for i, x := range want {
-		if at := slices.IndexFunc(a.current.Indexes, func(c DefIndex) bool { return c.same(x) && c.Valid && !used[c.Name] }); at >= 0 {
-			used[a.current.Indexes[at].Name] = true
-			a.indexes[x.Name] = a.current.Indexes[at].Name
-			continue
+	take := func(fits func(c DefIndex) bool) string {
+		at := slices.IndexFunc(a.current.Indexes, func(c DefIndex) bool { return c.Valid && !used[c.Name] && fits(c) })
+		if at < 0 {
+			return ""
 		}
-		name, err := a.freeName(ctx, db, x, i)
-		if err != nil {
-			return err
+		used[a.current.Indexes[at].Name] = true
+		return a.current.Indexes[at].Name
+	}
+	missing := map[int]DefIndex{}
+	for i, x := range want {
+		if name := take(x.same); name != "" {
+			a.indexes[x.Name] = name
+		} else {
+			missing[i] = x
+		}
+	}
+	for _, i := range slices.Sorted(maps.Keys(missing)) {
+		x := missing[i]
+		// A run that was killed may have left the index without its constraint.
+		name, ready := take(x.carries), true
+		if name == "" {
+			var err error
+			if name, err = a.freeName(ctx, db, x, i); err != nil {
+				return err
+			}
+			ready = false
 		}
 		a.indexes[x.Name] = name
-		sql = append(sql, a.createIndex(ctx, x, name)...)
+		sql = append(sql, a.createIndex(x, name, ready)...)
 	}
 	a.step("build indexes", false, sql...)
 	return nil
 }
 
-func (a *attachment) createIndex(_ context.Context, x DefIndex, name string) []string {
+// createIndex makes x under that name, of an index that is there already when ready.
+func (a *attachment) createIndex(x DefIndex, name string, ready bool) []string {
 	table := a.table.String()
 	constraint := "ALTER TABLE " + table + " ADD CONSTRAINT " + Quote(name) + " "
 	// Exclusion constraints, and the temporal keys of 18, are made by their definition; the others take a ready index.
@@ -113,6 +137,9 @@ func (a *attachment) createIndex(_ context.Context, x DefIndex, name string) []s
 		create += " TABLESPACE " + Quote(x.Tablespace)
 	}
 	sql := []string{create}
+	if ready {
+		sql = nil
+	}
 	for _, s := range x.Statistics {
 		sql = append(sql, fmt.Sprintf("ALTER INDEX %s ALTER COLUMN %d SET STATISTICS %d", Name{a.table.Schema, name}, s.Number, s.Target))
 	}

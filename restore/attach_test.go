@@ -36,6 +36,17 @@ func TestAttach(t *testing.T) {
 	b.fail(restore.Request{SourcePath: path, Attach: true}, restore.ErrProof, "20001 rows", "nothing was done")
 }
 
+// A run that was killed between an index and its constraint has left the index: it becomes the constraint's, and no other is built.
+func TestAttachTakesAnIndexThatIsReady(t *testing.T) {
+	b := newBench(t, monthly)
+	path := b.archive("tx", "at", "2024-01", archive.Drop)
+	b.run(restore.Request{SourcePath: path, Target: postgres.Name{Schema: "public", Table: "tx_2024_01_restored"}})
+	b.sql.Exec(t, `CREATE UNIQUE INDEX tx_2024_01_pkey ON tx_2024_01_restored (id, at)`)
+	b.run(restore.Request{SourcePath: path, Attach: true})
+	b.equal("indexes", `SELECT count(*) FROM pg_index WHERE indrelid = 'tx_2024_01'::regclass`, "3")
+	b.equal("primary key", `SELECT conname FROM pg_constraint WHERE conrelid = 'tx_2024_01'::regclass AND contype = 'p'`, "tx_2024_01_pkey")
+}
+
 // A detached table of the same name stands in the way, and is not touched.
 func TestAttachRefusesWhatIsInTheWay(t *testing.T) {
 	b := newBench(t, monthly)
