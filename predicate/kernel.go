@@ -2,29 +2,18 @@ package predicate
 
 import (
 	"encoding/binary"
-	"math"
 	"math/bits"
-	"unsafe"
+
+	"golang.org/x/sys/cpu"
 )
+
+// hasAVX2 chooses the vector code when the program starts; it is false on other processors than amd64.
+var hasAVX2 = cpu.X86.HasAVX2
 
 // fillRange sets the bit of every number from lo to hi, lo ≤ hi. Bits of t after the last number are 0.
 func fillRange[T ~int32 | ~int64](list []T, lo, hi int64, t []uint64) {
 	width := uint64(hi) - uint64(lo)
-	words := 0
-	if hasAVX2 && len(list) >= 64 {
-		words = len(list) / 64
-		if unsafe.Sizeof(list[0]) == 8 {
-			rangeBits64AVX2((*int64)(unsafe.Pointer(&list[0])), words, uint64(lo), width, &t[0])
-		} else {
-			if lo > math.MaxInt32 || hi < math.MinInt32 {
-				fillBits(t, false)
-				return
-			}
-			lo32, hi32 := int32(max(lo, math.MinInt32)), int32(min(hi, math.MaxInt32))
-			rangeBits32AVX2((*int32)(unsafe.Pointer(&list[0])), words, uint32(lo32), uint32(hi32)-uint32(lo32), &t[0])
-		}
-	}
-	for w := words; w < len(t); w++ {
+	for w := vectorRange(list, lo, hi, t); w < len(t); w++ {
 		var word uint64
 		for i, x := range list[min(w*64, len(list)):min(w*64+64, len(list))] {
 			word |= bit(uint64(int64(x))-uint64(lo) <= width) << (i & 63)
@@ -96,23 +85,19 @@ func (f *finder) next(b []byte, from int) int {
 
 // pair is the first i below n with both bytes at their places; -1 without. b has n+gap bytes.
 func (f *finder) pair(b []byte, n int) int {
-	i := 0
-	if whole := n &^ 31; hasAVX2 && whole > 0 {
-		if i = pairAVX2(&b[0], whole, f.gap, f.one, f.two); i >= 0 {
-			return i
-		}
-		i = whole
-	} else {
-		const ones, high = 0x0101010101010101, 0x8080808080808080
-		one, two := ones*uint64(f.one), ones*uint64(f.two)
-		for ; i+8 <= n; i += 8 {
-			x := binary.LittleEndian.Uint64(b[i:]) ^ one
-			y := binary.LittleEndian.Uint64(b[i+f.gap:]) ^ two
-			// A zero byte of z is where both are. Bytes above the first may be found wrongly, never the first.
-			z := x | y
-			if hit := (z - ones) &^ z & high; hit != 0 {
-				return i + bits.TrailingZeros64(hit)/8
-			}
+	i, found := vectorPair(b, n, f.gap, f.one, f.two)
+	if found {
+		return i
+	}
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	one, two := ones*uint64(f.one), ones*uint64(f.two)
+	for ; i+8 <= n; i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:]) ^ one
+		y := binary.LittleEndian.Uint64(b[i+f.gap:]) ^ two
+		// A zero byte of z is where both are. Bytes above the first may be found wrongly, never the first.
+		z := x | y
+		if hit := (z - ones) &^ z & high; hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
 		}
 	}
 	for ; i < n; i++ {
