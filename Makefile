@@ -1,6 +1,6 @@
 # make demo   the whole story on this machine, in under a minute
 # make test   all tests, on real servers, with the race detector
-# make nightly   random queries against PostgreSQL, more of them; `make nightly QUERIES=20000 SEED=1`
+# make nightly   random queries against PostgreSQL, more of them, and the long tests; `make nightly QUERIES=20000 SEED=1`
 # make test-matrix   what talks to PostgreSQL, on every major version
 .PHONY: build demo test nightly test-matrix lint interop bench bench-archive bench-restore bench-query bench-http clean
 
@@ -26,6 +26,8 @@ nightly:
 	scripts/need postgresql
 	FROSTLINE_REQUIRE_PG=1 FROSTLINE_QUERIES=$(QUERIES) FROSTLINE_SEED=$(SEED) $(GO) test -count=1 -v -timeout 120m \
 		-run '^(TestDifferential|TestAgainstPostgreSQL|TestAlgebra)$$' ./rest ./predicate ./query
+	FROSTLINE_REQUIRE_PG=1 FROSTLINE_LONG=1 FROSTLINE_SOAK=5m $(GO) test -count=1 -v -p 1 -timeout 120m \
+		-run '^(TestSoak|TestGenerated|TestRandomFiles|TestMemory.*|TestLoadMemoryFlat|TestTotals)$$' ./query ./rest ./parquetio ./internal/e2e ./internal/tpch
 
 MAJORS ?= 13 14 15 16 17 18
 

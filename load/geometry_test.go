@@ -17,7 +17,7 @@ import (
 func TestGeometry(t *testing.T) {
 	l, pg := start(t)
 	if pg.One(t, "SELECT count(*) FROM pg_available_extensions WHERE name = 'postgis'") == "0" {
-		t.Skip("PostGIS is not installed: the test needs Debian's postgresql-15-postgis-3, or the like (scripts/need postgis)")
+		pgtest.Missing(t, "PostGIS")
 	}
 	pg.Exec(t, "CREATE SCHEMA gis; CREATE EXTENSION postgis SCHEMA gis")
 	values := pg.Query(t, `SELECT encode(v, 'hex') FROM (VALUES
@@ -90,7 +90,7 @@ func TestGeometry(t *testing.T) {
 func TestGeometryOfAnArchive(t *testing.T) {
 	l, pg := start(t)
 	if pg.One(t, "SELECT count(*) FROM pg_available_extensions WHERE name = 'postgis'") == "0" {
-		t.Skip("PostGIS is not installed: the test needs Debian's postgresql-15-postgis-3, or the like (scripts/need postgis)")
+		pgtest.Missing(t, "PostGIS")
 	}
 	pg.Exec(t, `CREATE EXTENSION postgis; CREATE TABLE g (id int, month text, geom geometry, typed geometry(PointZ,31256), geog geography(Point,4326));
 		INSERT INTO g VALUES (1, 'm', 'SRID=3857;LINESTRING(0 0,1 2)', 'SRID=31256;POINT Z (1 2 3)', 'POINT(16.37 48.2)'), (2, 'm', 'POINT EMPTY', NULL, NULL), (3, 'm', 'SRID=4326;POINT(1 -0)', NULL, NULL), (4, 'm', NULL, NULL, NULL)`)

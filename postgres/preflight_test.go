@@ -244,7 +244,7 @@ func TestPreflightServer(t *testing.T) {
 	}
 
 	if _, err := os.Stat(filepath.Join(dir, "pg_basebackup")); err != nil {
-		t.Skipf("no pg_basebackup: %v", err)
+		pgtest.Missing(t, "pg_basebackup")
 	}
 	replica, err := pgserver.Start(ctx, pgserver.Options{BinDir: dir, Settings: settings, StandbyOf: primary})
 	if err != nil {
@@ -331,7 +331,7 @@ func TestPreflightPartman(t *testing.T) {
 	t.Run("extension", func(t *testing.T) {
 		db, pg := start(t)
 		if pg.One(t, "SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_partman'") == "0" {
-			t.Skip("pg_partman is not installed on this server")
+			pgtest.Missing(t, "pg_partman")
 		}
 		pg.Exec(t, `CREATE SCHEMA partman; CREATE EXTENSION pg_partman SCHEMA partman; CREATE TABLE public.p (id int, at timestamptz NOT NULL) PARTITION BY RANGE (at)`)
 		if strings.HasPrefix(pg.One(t, "SELECT extversion FROM pg_extension WHERE extname = 'pg_partman'"), "4.") {

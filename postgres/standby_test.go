@@ -17,7 +17,7 @@ func TestReplica(t *testing.T) {
 	srv := pgtest.Start(t)
 	backup := filepath.Join(srv.BinDir, "pg_basebackup")
 	if _, err := os.Stat(backup); err != nil {
-		t.Skipf("no pg_basebackup: %v", err)
+		pgtest.Missing(t, "pg_basebackup")
 	}
 	pg := srv.Database(t)
 	pg.Exec(t, `CREATE TABLE t AS SELECT i AS id, repeat('x', 200) AS pad FROM generate_series(1, 2000) i`)
