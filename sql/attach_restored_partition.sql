@@ -2,10 +2,11 @@
 -- under the parent's lock. MINVALUE and MAXVALUE (or NULL) are the open ends.
 --   1. nothing is touched before the bounds are known to fit: no other partition overlaps, no row of the DEFAULT partition;
 --   2. on staging alone: NOT NULL, CHECK constraints, foreign keys and indexes (with their constraints) that the parent asks for,
---      and a CHECK of the bounds, added NOT VALID and then validated once;
+--      and a CHECK of the bounds, added NOT VALID and then validated once; owned sequences are moved past the largest value;
 --   3. in one short transaction: a partition with the same bounds, if there is one, is detached and renamed (never dropped),
 --      staging takes its name, and is attached;
---   4. the CHECK is dropped, owned sequences are moved past the largest value, and the partition is analysed.
+--      The CHECK is dropped with it;
+--   4. the partition is analysed.
 -- Locks are waited for no longer than lock_timeout (5 s when it is 0), with retries. Call it outside a transaction, as the owner of
 -- both tables. It may be called again after it was stopped; until then a DEFAULT partition may keep a CHECK frostline_bounds, which
 -- refuses rows of the range.
@@ -30,6 +31,8 @@ DECLARE
     v_item    record;
     v_prefix  text;
     v_index   text;
+    v_have    oid;
+    v_used    oid[] := '{}';
     v_def     text;
     v_bad     boolean;
     v_error   text;
@@ -146,12 +149,14 @@ BEGIN
     COMMIT;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('lock_timeout', v_timeout, true);
 
-    -- Every index of the parent that staging has no equal of; a constraint's index gets its constraint.
+    -- Every index of the parent that staging has no equal of; a constraint's index gets its constraint. One index serves one of
+    -- the parent's, and constraints choose first. Each is one transaction: none is left without its constraint.
     FOR v_item IN
         SELECT i.indexrelid, c.relname, i.indisunique, i.indisexclusion, k.conname, k.contype, k.oid AS conoid, k.condeferrable, k.condeferred
           FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
           LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
          WHERE i.indrelid = v_target::regclass AND i.indisvalid
+         ORDER BY k.contype IS NULL, c.relname
     LOOP
         v_index := 'frostline_' || left(encode(sha256(convert_to(p_staging_schema || '.' || p_staging_table || '.' || v_item.relname, 'UTF8')), 'hex'), 16);
         IF v_item.indisexclusion THEN -- EXCLUDE, and from PostgreSQL 18 WITHOUT OVERLAPS: the index comes with its constraint only
@@ -166,18 +171,20 @@ BEGIN
             RAISE EXCEPTION 'attach: index % is defined as %, which is not understood; staging % was not attached', v_item.relname, v_def, v_staging;
         END IF;
         v_def := substr(v_def, length(v_prefix) + 1);
-        SELECT c.relname INTO v_name
+        SELECT c.relname, c.oid INTO v_name, v_have
           FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
           LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u')
          WHERE i.indrelid = v_staging::regclass AND i.indisvalid AND i.indisunique = v_item.indisunique
-           AND (k.contype IS NULL OR k.contype = v_item.contype)
+           AND (k.contype IS NULL OR k.contype = v_item.contype) AND i.indexrelid <> ALL (v_used)
            AND right(pg_get_indexdef(i.indexrelid), length(v_def) + 7) = ' USING ' || v_def
          ORDER BY k.contype IS NULL LIMIT 1;
         IF FOUND THEN
             v_index := v_name;
         ELSE
             EXECUTE format('CREATE %sINDEX %I ON %s USING %s', CASE WHEN v_item.indisunique THEN 'UNIQUE ' ELSE '' END, v_index, v_staging, v_def);
+            v_have := format('%I.%I', p_staging_schema, v_index)::regclass;
         END IF;
+        v_used := v_used || v_have;
         IF v_item.conname IS NOT NULL AND NOT EXISTS (
             SELECT FROM pg_constraint k JOIN pg_class c ON c.oid = k.conindid WHERE k.conrelid = v_staging::regclass AND c.relname = v_index) THEN
             EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s%s', v_staging, v_index,
@@ -187,6 +194,11 @@ BEGIN
         COMMIT;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('lock_timeout', v_timeout, true);
     END LOOP;
+
+    -- Before the attach, after which no second call could do it.
+    PERFORM @schema@.frostline_advance_sequences(p_staging_schema, p_staging_table, p_target_schema, p_target_table);
+    COMMIT;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('lock_timeout', v_timeout, true);
 
     -- A DEFAULT partition would be scanned under its lock, unless a CHECK says that it holds no row of the range.
     IF v_default IS NOT NULL THEN
@@ -259,7 +271,6 @@ BEGIN
     END IF;
     COMMIT;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('lock_timeout', v_timeout, true);
-    PERFORM @schema@.frostline_advance_sequences(p_staging_schema, v_name, p_target_schema, p_target_table);
     EXECUTE format('ANALYZE %I.%I', p_staging_schema, v_name);
     RAISE NOTICE 'attach: %.% is a partition of % %', quote_ident(p_staging_schema), quote_ident(v_name), v_target, v_bound;
 END $$;
