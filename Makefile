@@ -1,6 +1,6 @@
 # make demo   the whole story on this machine, in under a minute
-# make test   all tests, on real servers, with the race detector
-# make nightly   random queries against PostgreSQL, more of them, and the long tests; `make nightly QUERIES=20000 SEED=1`
+# make test   all tests, on real servers, with the race detector; random ones with the same seed each time, or `make test SEED=7`
+# make nightly   random queries against PostgreSQL, more of them and new ones each time, and the long tests; `make nightly QUERIES=20000 SEED=1`
 # make test-matrix   what talks to PostgreSQL, on every major version
 .PHONY: build demo test nightly test-matrix lint interop bench bench-archive bench-restore bench-query bench-http clean
 
@@ -17,15 +17,14 @@ demo: build
 
 test:
 	scripts/need postgresql postgis extras chromium gcc
-	FROSTLINE_REQUIRE_PG=1 FROSTLINE_REQUIRE_CHROMIUM=1 CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 20m ./...
+	FROSTLINE_REQUIRE_PG=1 FROSTLINE_REQUIRE_CHROMIUM=1 FROSTLINE_SEED=$(or $(SEED),1) CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 20m ./...
 
 QUERIES ?= 20000
-SEED ?=
 
 nightly:
 	scripts/need postgresql
 	FROSTLINE_REQUIRE_PG=1 FROSTLINE_QUERIES=$(QUERIES) FROSTLINE_SEED=$(SEED) $(GO) test -count=1 -v -timeout 120m \
-		-run '^(TestDifferential|TestAgainstPostgreSQL|TestAlgebra)$$' ./rest ./predicate ./query
+		-run '^(TestDifferential|TestAgainstPostgreSQL|TestMutatedText|TestAlgebra)$$' ./rest ./predicate ./query
 	FROSTLINE_REQUIRE_PG=1 FROSTLINE_LONG=1 FROSTLINE_SOAK=5m $(GO) test -count=1 -v -p 1 -timeout 120m \
 		-run '^(TestSoak|TestGenerated|TestRandomFiles|TestMemory.*|TestLoadMemoryFlat|TestFirstRows|TestTotals)$$' ./query ./rest ./parquetio ./internal/e2e ./internal/tpch
 

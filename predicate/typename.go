@@ -62,6 +62,9 @@ func (p *parser) typeName() coltype.Type {
 	p.modifier(c, word, &typ)
 	for p.symbol("[") {
 		if n := p.tok(); n.kind == tokNumber {
+			if _, err := strconv.ParseInt(n.text, 10, 32); err != nil {
+				panic(syntax(n.pos, "a whole number expected in the [] of %s, found %s", word, describe(n)))
+			}
 			p.i++
 		}
 		p.expectSymbol("]", "[")
