@@ -14,6 +14,7 @@ type binder struct {
 	digits int // of numeric literals so far
 
 	computed int // operators that rows are computed with
+	idle     int // above 0 within a condition whose value a constant before it has decided
 
 	seen   []coltype.Column // with narrow: where names are looked up
 	narrow bool
@@ -91,9 +92,9 @@ func (b *binder) pred(e Expr) node {
 	case *guarded:
 		return b.guarded(e)
 	case *and:
-		return allOf(b.preds(e.list))
+		return allOf(b.preds(e.list, isFalse))
 	case *or:
-		return anyOf(b.preds(e.list))
+		return anyOf(b.preds(e.list, isTrue))
 	case *not:
 		return &notNode{b.pred(e.x)}
 	case *column:
@@ -134,10 +135,16 @@ func (b *binder) pred(e Expr) node {
 	return &truth{s.expr}
 }
 
-func (b *binder) preds(list []Expr) []node {
+// preds binds what AND or OR joins. Behind the constant that decides it, the rest has to be well typed but is not worked out, as in
+// simplify_and_arguments of src/backend/optimizer/util/clauses.c.
+func (b *binder) preds(list []Expr, decides constant) []node {
+	before := b.idle
+	defer func() { b.idle = before }()
 	out := make([]node, len(list))
 	for i, e := range list {
-		out[i] = b.pred(e)
+		if out[i] = b.pred(e); out[i] == decides {
+			b.idle++
+		}
 	}
 	return out
 }

@@ -56,7 +56,11 @@ func (b *binder) made(a *apply, typ coltype.Type) side {
 	}
 	c := &call{rows: 1, words: 1}
 	v, err := a.eval(c, []uint64{1})
-	if err != nil {
+	switch {
+	case err != nil && b.idle > 0:
+		v = newVec(a.out.form(), 1)
+		v.null[0] = 1
+	case err != nil:
 		panic(raised(err, a.e, a.at))
 	}
 	v.mask = 0

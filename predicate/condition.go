@@ -128,9 +128,9 @@ func (b *binder) points(x side, lits []side, at place) []node {
 		l, r = b.operator("=", l, r, at)
 		r, ok := b.testable(l, r)
 		switch {
-		case r.value == nil || l.col < 0 && l.value == nil:
+		case l.isNull() || r.isNull():
 			out = append(out, isNull)
-		case l.col < 0, !ok:
+		case l.col < 0, r.value == nil, !ok:
 			out = append(out, b.compare("=", l, r, at))
 		default:
 			t := b.test("=", l, r)
