@@ -201,6 +201,62 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// moments calls fn at the second batch of rows, and before the end.
+type moments struct {
+	hook
+	finish func()
+}
+
+func (m moments) Begin(step string, _ int64) {
+	if step == "finish" {
+		m.finish()
+	}
+}
+
+// A crash of the server empties the unlogged tables of a load that is at work. Such a load does not end well, and the same command
+// loads everything. Neither does one whose tables somebody has dropped.
+func TestEmptiedMeanwhile(t *testing.T) {
+	for _, c := range []struct{ name, do, want string }{
+		{"between two files", "DELETE FROM %s; DELETE FROM %s", "has 2 of 3 files"},
+		{"before the end", "TRUNCATE %s, %s", "has 0 of 3 files"},
+		{"dropped", "DROP TABLE %s, %s", "are gone"},
+	} {
+		for _, kind := range []string{"new", "existing"} {
+			t.Run(c.name+", "+kind, func(t *testing.T) {
+				l, pg := start(t)
+				if kind == "existing" {
+					pg.Exec(t, "CREATE TABLE t (id bigint, name text)")
+				}
+				other := &pgtest.DB{DSN: pg.DSN, Name: pg.Name, Server: pg.Server}
+				crash := func() {
+					names := other.Query(t, `SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relname LIKE 'frostline%'`)
+					other.Exec(t, fmt.Sprintf(c.do, names[0][0], names[1][0]))
+				}
+				l.Workers = 1
+				batches := 0
+				l.Progress = moments{hook{func() {
+					if batches++; batches == 2 && strings.HasPrefix(c.do, "DELETE") {
+						crash()
+					}
+				}}, func() {
+					if !strings.HasPrefix(c.do, "DELETE") {
+						crash()
+					}
+				}}
+				req := Request{Source: parts(t, 3, 10), Target: target("t"), Unlogged: true, Method: Copy}
+				_, err := l.Run(t.Context(), req)
+				failsWith(t, err, ErrProof, c.want, "the target is as it was")
+				l.Progress = nil
+				if r := mustLoad(t, l, req); r.Resumed != 0 || r.Records != 30 {
+					t.Errorf("%d files resumed, %d records; want 0 and 30", r.Resumed, r.Records)
+				}
+				sameRows(t, pg, "SELECT count(*), count(DISTINCT id) FROM t", "30|30")
+				nothingLeft(t, pg)
+			})
+		}
+	}
+}
+
 // A connection that is cut is made again, and nothing is there twice.
 func TestRetry(t *testing.T) {
 	l, pg := start(t)

@@ -19,15 +19,19 @@ const waitForRows = "60s"
 func (l *Loader) finish(ctx context.Context, p *plan) error {
 	l.Progress.Begin("finish", -1)
 	defer l.Progress.End()
+	tried := false
 	err := l.retry(ctx, p, "finish", func() error {
 		rejected := p.rejected.Load()
 		there, err := l.DB.Exists(ctx, p.checks)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if !there { // an attempt whose answer was lost has committed
+		case !there && tried: // an attempt whose answer was lost has committed
 			return nil
+		case !there:
+			return fmt.Errorf("%w: the checkpoints %s are gone: another load has ended this one, or somebody has dropped them", ErrProof, p.checks)
 		}
+		tried = true
 		err = l.DB.Transaction(ctx, "finish", "", func(tx *postgres.Tx) error { return l.finishIn(ctx, tx, p) })
 		if err != nil {
 			p.rejected.Store(rejected)
@@ -80,6 +84,9 @@ func (l *Loader) finishIn(ctx context.Context, tx *postgres.Tx, p *plan) error {
 			return fmt.Errorf("read the rejected rows: %w", err)
 		}
 		p.rejects = append(p.rejects, r)
+	}
+	if len(rows) != len(p.src.files) { // a crash of the server empties unlogged tables
+		return fmt.Errorf("%w: the staging table has %d of %d files: the server has crashed meanwhile, or somebody has emptied it", ErrProof, len(rows), len(p.src.files))
 	}
 	p.result.Records = staged
 	if p.exists {
