@@ -41,7 +41,7 @@ func (e *Engine) openFile(ctx context.Context, location string, size int64, open
 	if err != nil {
 		return nil, unreadable(location, err)
 	}
-	e.footers.Put(k, f, f.MemoryBytes()+keptFile)
+	e.footers.Put(k, f.With(nil, nil), f.MemoryBytes()+keptFile) // without this query's source and counters
 	return f, nil
 }
 

@@ -7,8 +7,11 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"frostline/objstore"
+	"frostline/parquetio"
+	"frostline/query/querytest"
 )
 
 // openFiles counts what of dir this process holds open.
@@ -66,4 +69,40 @@ func TestHeldObjects(t *testing.T) {
 	if n := openFiles(t, dir); n != 0 {
 		t.Errorf("%d files are open after a read behind the end", n)
 	}
+}
+
+// A kept footer does not keep the query that has read it.
+func TestKeptFooterLetsQueryGo(t *testing.T) {
+	ctx, w := context.Background(), querytest.Events(t)
+	e := New(w.Catalog, w.Store, Options{})
+	at, err := e.open(ctx, w.Store.Root()+"/public/events", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := e.plan(ctx, at, Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pf := p.parts[0].Files[0]
+	gone := make(chan struct{})
+	func() {
+		held, st := &heldObjects{}, &parquetio.Stats{}
+		runtime.SetFinalizer(held, func(*heldObjects) { close(gone) })
+		if _, err := e.openFile(ctx, pf.Location, pf.Bytes, held, st); err != nil {
+			t.Fatal(err)
+		}
+		held.close()
+	}()
+	for range 100 {
+		runtime.GC()
+		select {
+		case <-gone:
+			if e.footers.Len() != 1 {
+				t.Errorf("%d footers are kept, want 1", e.footers.Len())
+			}
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	t.Error("the cache holds the objects of the query that has read the footer")
 }
