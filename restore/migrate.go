@@ -121,8 +121,12 @@ func (r *Restorer) migrate(ctx context.Context, p *plan) (*Migrated, error) {
 	fail := func(err error) (*Migrated, error) {
 		return nil, fmt.Errorf("migrate %s into %s: %w", p.target, p.move.into, err)
 	}
-	err := r.DB.Exec(ctx, "create the table of progress", fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (from_page int8 PRIMARY KEY, to_page int8 NOT NULL, found int8 NOT NULL, inserted int8 NOT NULL,"+
-		" overwritten int8 NOT NULL, run_id text NOT NULL, into_table regclass NOT NULL)", p.progress()))
+	// The lock waits for the server to end the batch of a run that was killed.
+	err := r.DB.RunStep(ctx, postgres.Step{Name: "create the table of progress", Tx: true, SQL: []string{
+		fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (from_page int8 PRIMARY KEY, to_page int8 NOT NULL, found int8 NOT NULL, inserted int8 NOT NULL,"+
+			" overwritten int8 NOT NULL, run_id text NOT NULL, into_table regclass NOT NULL)", p.progress()),
+		"LOCK TABLE " + p.progress().String() + " IN SHARE ROW EXCLUSIVE MODE",
+	}})
 	if err != nil {
 		return fail(err)
 	}

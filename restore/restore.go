@@ -101,6 +101,9 @@ func (r *Restorer) Run(ctx context.Context, req Request) (Result, error) {
 		return Result{}, err
 	}
 	defer release()
+	if p, err = r.settle(ctx, p); err != nil {
+		return Result{}, err
+	}
 	if p.attached {
 		err := r.verify(ctx, p, p.final)
 		c.Done("verify")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -47,6 +48,27 @@ func (r *Restorer) extensions(ctx context.Context, p *plan) error {
 	return nil
 }
 
+// settle waits for the server to end the last statement of a run that was killed, which has left the staging table, and then plans anew.
+func (r *Restorer) settle(ctx context.Context, p *plan) (*plan, error) {
+	if p.req.NoCreate || p.attached && p.target == p.final { // not made by us, or in use
+		return p, nil
+	}
+	there, err := r.DB.Exists(ctx, p.target)
+	if err == nil && !there {
+		return p, nil
+	}
+	if err == nil {
+		err = r.DB.RunStep(ctx, postgres.Step{Name: "wait for the staging table", SQL: []string{"LOCK TABLE " + p.target.String() + " IN SHARE ROW EXCLUSIVE MODE"}, Tx: true})
+	}
+	switch {
+	case errors.Is(err, postgres.ErrPrivilege): // somebody else's: it is proven or refused as it is
+		return p, nil
+	case err != nil && !errors.Is(err, postgres.ErrNoTable): // without its name: it has just been attached
+		return nil, fmt.Errorf("restore %s: %w; nothing was done", p.label(), err)
+	}
+	return r.plan(ctx, p.req)
+}
+
 // stage makes the staging table, or takes up one that an earlier run has left.
 func (r *Restorer) stage(ctx context.Context, p *plan) error {
 	there, err := r.DB.Exists(ctx, p.target)
@@ -76,6 +98,11 @@ func (r *Restorer) stage(ctx context.Context, p *plan) error {
 	switch {
 	case !there && p.req.NoCreate:
 		return fmt.Errorf("stage %s: %w: there is no such table, and --no-create forbids making it; nothing was done", p.label(), ErrMismatch)
+	case there && begun && empty: // it is UNLOGGED and the server has crashed, or it was emptied: the checkpoints tell of rows that are gone
+		if err := r.DB.Exec(ctx, "empty the checkpoints", "DELETE FROM "+p.checkpoints().String()); err != nil {
+			return fmt.Errorf("stage %s: %w", p.label(), err)
+		}
+		return nil
 	case there && begun:
 		return nil // load goes on from the checkpoints
 	case p.full:
