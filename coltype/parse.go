@@ -172,7 +172,7 @@ func parseNumeric(t Type, s string) (Value, error) {
 	if digits != "" {
 		n.SetString(digits, 10)
 		if scale < 0 {
-			n.Mul(n, pow10(-scale))
+			n.Mul(n, Pow10(-scale))
 		}
 	}
 	if negative {

@@ -106,9 +106,9 @@ func compareDecimal(a, b Value) int {
 		return c
 	}
 	if a.Scale < b.Scale {
-		return new(big.Int).Mul(a.Big, pow10(b.Scale-a.Scale)).Cmp(b.Big)
+		return new(big.Int).Mul(a.Big, Pow10(b.Scale-a.Scale)).Cmp(b.Big)
 	}
-	return a.Big.Cmp(new(big.Int).Mul(b.Big, pow10(a.Scale-b.Scale)))
+	return a.Big.Cmp(new(big.Int).Mul(b.Big, Pow10(a.Scale-b.Scale)))
 }
 
 var smallPow10 = func() (list [39]*big.Int) {
@@ -119,8 +119,8 @@ var smallPow10 = func() (list [39]*big.Int) {
 	return list
 }()
 
-// pow10 is 10^n for n ≥ 0; the caller does not change it.
-func pow10(n int) *big.Int {
+// Pow10 is 10^n, n ≥ 0. The caller does not change it: it is shared.
+func Pow10(n int) *big.Int {
 	if n < len(smallPow10) {
 		return smallPow10[n]
 	}

@@ -218,7 +218,7 @@ func (b *binder) test(op string, l, r side) leafTest {
 		k := b.cols[l.col].Type.Kind
 		switch d.Special {
 		case coltype.Finite:
-			floor, exact := floorDiv(d.Big, pow10(d.Scale))
+			floor, exact := floorDiv(d.Big, coltype.Pow10(d.Scale))
 			return leafTest{span: steps(op, k, floor, exact)}
 		case coltype.NegInf: // from an IN list of numerics
 			return leafTest{span: span{none: op == "=" || op[0] == '<'}}

@@ -282,7 +282,7 @@ type decimalMatch struct {
 }
 
 func newDecimalMatch(test *leafTest, typ coltype.Type) matcher {
-	limit := pow10(38) // above every unscaled number
+	limit := coltype.Pow10(38) // above every unscaled number
 	m := &decimalMatch{scale: typ.Scale}
 	if test.kind() == testSet {
 		m.set = map[decimal128.Num]struct{}{}
@@ -331,7 +331,7 @@ func newDecimalMatch(test *leafTest, typ coltype.Type) matcher {
 		return m
 	}
 	m.lo, m.hi = decimal128.FromBigInt(clamp(lo, limit)), decimal128.FromBigInt(clamp(hi, limit))
-	m.small = &intMatch{lo: clamp(lo, pow10(18)).Int64(), hi: clamp(hi, pow10(18)).Int64()}
+	m.small = &intMatch{lo: clamp(lo, coltype.Pow10(18)).Int64(), hi: clamp(hi, coltype.Pow10(18)).Int64()}
 	return m
 }
 
@@ -341,9 +341,9 @@ func unscaled(v coltype.Value, scale int) (*big.Int, bool) {
 		return nil, false
 	}
 	if v.Scale <= scale {
-		return new(big.Int).Mul(v.Big, pow10(scale-v.Scale)), true
+		return new(big.Int).Mul(v.Big, coltype.Pow10(scale-v.Scale)), true
 	}
-	return floorDiv(v.Big, pow10(v.Scale-scale))
+	return floorDiv(v.Big, coltype.Pow10(v.Scale-scale))
 }
 
 // clamp brings n into [-limit, limit]. A column of that many digits has no value at the limits.

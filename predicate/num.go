@@ -142,7 +142,7 @@ func (a num) at(scale int) *big.Int {
 	if scale == a.scale {
 		return a.digits()
 	}
-	return new(big.Int).Mul(a.digits(), pow10(scale-a.scale))
+	return new(big.Int).Mul(a.digits(), coltype.Pow10(scale-a.scale))
 }
 
 func (a num) add(b num) (num, error) {
@@ -169,7 +169,7 @@ func (a num) add(b num) (num, error) {
 func checked(n *big.Int, scale int) (num, error) {
 	// Of the bit length b the digits are b × log10(2), rounded up or down.
 	if over := float64(n.BitLen())*0.30103 - float64(scale); over > numericWhole-2 {
-		if limit := pow10(numericWhole + scale); n.CmpAbs(limit) >= 0 {
+		if limit := coltype.Pow10(numericWhole + scale); n.CmpAbs(limit) >= 0 {
 			return num{}, errRange
 		}
 	}
@@ -192,7 +192,7 @@ func (a num) mul(b num) (num, error) {
 	}
 	n, scale := new(big.Int).Mul(a.digits(), b.digits()), a.scale+b.scale
 	if scale > numericScale {
-		n, scale = quotient(n, pow10(scale-numericScale)), numericScale
+		n, scale = quotient(n, coltype.Pow10(scale-numericScale)), numericScale
 	}
 	return checked(n, scale)
 }
@@ -211,6 +211,13 @@ func quotient(a, b *big.Int) *big.Int {
 		q.Add(q, big.NewInt(int64(a.Sign()*b.Sign())))
 	}
 	return q
+}
+
+// Divide is a / b of numerics or whole numbers as numeric_div has it, with its scale. The errors are a division by zero
+// and a quotient that numeric cannot hold.
+func Divide(a, b coltype.Value) (coltype.Value, error) {
+	q, err := numOf(a).div(numOf(b))
+	return q.value(), err
 }
 
 func (a num) div(b num) (num, error) {
@@ -243,9 +250,9 @@ func (a num) div(b num) (num, error) {
 	}
 	x, y := a.digits(), b.digits()
 	if shift >= 0 {
-		x = new(big.Int).Mul(x, pow10(shift))
+		x = new(big.Int).Mul(x, coltype.Pow10(shift))
 	} else {
-		y = new(big.Int).Mul(y, pow10(-shift))
+		y = new(big.Int).Mul(y, coltype.Pow10(-shift))
 	}
 	return checked(quotient(x, y), scale)
 }
@@ -314,7 +321,7 @@ func (a num) round(scale int) num {
 	if scale >= a.scale {
 		return bigNum(a.at(scale), scale)
 	}
-	return bigNum(quotient(a.digits(), pow10(a.scale-scale)), scale)
+	return bigNum(quotient(a.digits(), coltype.Pow10(a.scale-scale)), scale)
 }
 
 // fit is apply_typmod of src/backend/utils/adt/numeric.c.
@@ -323,7 +330,7 @@ func (a num) fit(precision, scale int) (num, error) {
 		return num{}, errRange
 	}
 	r := a.round(scale)
-	if r.special == coltype.Finite && r.digits().CmpAbs(pow10(precision)) >= 0 {
+	if r.special == coltype.Finite && r.digits().CmpAbs(coltype.Pow10(precision)) >= 0 {
 		return num{}, errRange
 	}
 	return r, nil

@@ -92,8 +92,6 @@ func floorDiv(a, b *big.Int) (*big.Int, bool) {
 	return q, r.Sign() == 0
 }
 
-func pow10(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
-
 const dayMicros = 24 * 60 * 60 * 1_000_000
 
 // dateSpan is spanOf on a date column for a timestamp, which lies inside a day.

@@ -189,14 +189,26 @@ func appendDecimal(dst []byte, scale int, v coltype.Value) ([]byte, error) {
 	case coltype.NegInf:
 		return append(dst, numNegInf), nil
 	}
-	n := v.Big
-	if v.Scale < scale {
-		n = new(big.Int).Mul(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale-v.Scale)), nil))
-	}
-	if v.Scale > scale || n.BitLen() > 127 {
+	n, ok := unscaled(v, scale)
+	if !ok {
 		return nil, fmt.Errorf("%w for a numeric of scale %d", coltype.ErrValue, scale)
 	}
-	return appendNum(dst, decimal128.FromBigInt(n)), nil
+	return appendNum(dst, n), nil
+}
+
+// unscaled is v × 10^scale; ok is false where v has no such decimal.
+func unscaled(v coltype.Value, scale int) (n decimal128.Num, ok bool) {
+	if v.Special != coltype.Finite || v.Scale > scale {
+		return n, false
+	}
+	whole := v.Big
+	if v.Scale < scale {
+		whole = new(big.Int).Mul(whole, coltype.Pow10(scale-v.Scale))
+	}
+	if whole.BitLen() > 127 {
+		return n, false
+	}
+	return decimal128.FromBigInt(whole), true
 }
 
 // appendNum is appendDecimal of a finite value.

@@ -2,12 +2,10 @@ package query
 
 import (
 	"fmt"
-	"math/big"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/extensions"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
@@ -209,27 +207,15 @@ func appendValue(b array.Builder, v coltype.Value) (ok bool, err error) {
 		}
 		b.Append(arrow.Timestamp(us))
 	case *array.Decimal128Builder:
-		return appendDecimalValue(b, v), nil
+		n, ok := unscaled(v, int(b.Type().(*arrow.Decimal128Type).Scale))
+		if !ok {
+			return false, nil
+		}
+		b.Append(n)
 	default:
 		return false, fmt.Errorf("no value can be put into a column of %v", b.Type())
 	}
 	return true, nil
-}
-
-func appendDecimalValue(b *array.Decimal128Builder, v coltype.Value) bool {
-	scale := int(b.Type().(*arrow.Decimal128Type).Scale)
-	if v.Special != coltype.Finite || v.Scale > scale {
-		return false
-	}
-	n := v.Big
-	if v.Scale < scale {
-		n = new(big.Int).Mul(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale-v.Scale)), nil))
-	}
-	if n.BitLen() > 127 {
-		return false
-	}
-	b.Append(decimal128.FromBigInt(n))
-	return true
 }
 
 // copyRow appends row i of arr, which may be narrower where Iceberg promotes, to b.

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 
 	"frostline/coltype"
+	"frostline/predicate"
 )
 
 // exactSum is a sum of whole numbers × 10^-scale.
@@ -58,7 +59,7 @@ func (s *exactSum) addBig(v *big.Int, scale int32) {
 	}
 	s.rescale(scale)
 	if scale < s.scale {
-		v = new(big.Int).Mul(v, tens(s.scale-scale))
+		v = new(big.Int).Mul(v, coltype.Pow10(int(s.scale-scale)))
 	}
 	s.big.Add(s.big, v)
 }
@@ -70,12 +71,10 @@ func (s *exactSum) rescale(scale int32) {
 	}
 	if s.hi != 0 || s.lo != 0 || s.big != nil {
 		s.spill()
-		s.big.Mul(s.big, tens(scale-s.scale))
+		s.big.Mul(s.big, coltype.Pow10(int(scale-s.scale)))
 	}
 	s.scale = scale
 }
-
-func tens(n int32) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
 // addText adds a numeric's text.
 func (s *exactSum) addText(text string) error {
@@ -158,65 +157,14 @@ func (s *exactSum) special() (string, bool) {
 	return "", false
 }
 
-// average is the sum divided by n with the scale that numeric_div gives it.
-func (s *exactSum) average() string {
-	total := s.total()
-	scale := divScale(total, s.scale, big.NewInt(s.n))
-	// |total| × 10^-s.scale / n, rounded half away from zero.
-	num := new(big.Int).Mul(new(big.Int).Abs(total), tens(scale-s.scale))
-	num.Add(num.Lsh(num, 1), big.NewInt(s.n))
-	num.Quo(num, new(big.Int).Lsh(big.NewInt(s.n), 1))
-	if total.Sign() < 0 {
-		num.Neg(num)
-	}
-	return decimalText(num, scale)
+// numeric is a total as a numeric.
+func (s *exactSum) numeric() coltype.Value {
+	return coltype.Value{Kind: coltype.Decimal, Big: s.total(), Scale: int(s.scale)}
 }
 
-// divScale is select_div_scale of src/backend/utils/adt/numeric.c for a × 10^-aScale / b: at least 16 significant digits, counted in
-// digits of base 10 000.
-func divScale(a *big.Int, aScale int32, b *big.Int) int32 {
-	weight1, first1 := leading(a, aScale)
-	weight2, first2 := leading(b, 0)
-	weight := weight1 - weight2
-	if first1 <= first2 {
-		weight--
-	}
-	return min(max(16-4*weight, aScale, 0), 1000)
-}
-
-// leading is the weight and the value of the first digit of base 10 000, 0 and 0 for zero.
-func leading(v *big.Int, scale int32) (weight int32, digit int64) {
-	if v.Sign() == 0 {
-		return 0, 0
-	}
-	digits := new(big.Int).Abs(v).String()
-	top := int32(len(digits)) - scale - 1 // the power of ten of the first digit
-	weight = top / 4
-	if top < 0 && top%4 != 0 {
-		weight--
-	}
-	n := int(top-4*weight) + 1
-	for len(digits) < n {
-		digits += "0"
-	}
-	digit, _ = strconv.ParseInt(digits[:n], 10, 64)
-	return weight, digit
-}
-
-// decimalText is v × 10^-scale with scale decimals.
-func decimalText(v *big.Int, scale int32) string {
-	if scale == 0 {
-		return v.String()
-	}
-	digits := new(big.Int).Abs(v).String()
-	if len(digits) <= int(scale) {
-		digits = strings.Repeat("0", int(scale)-len(digits)+1) + digits
-	}
-	text := digits[:len(digits)-int(scale)] + "." + digits[len(digits)-int(scale):]
-	if v.Sign() < 0 {
-		return "-" + text
-	}
-	return text
+// average is the sum divided by n, with the scale that PostgreSQL gives it.
+func (s *exactSum) average() (coltype.Value, error) {
+	return predicate.Divide(s.numeric(), coltype.Value{Kind: coltype.Int64, I: s.n})
 }
 
 // exactSums is sum and avg of integers and numerics.
@@ -338,12 +286,15 @@ func (s *exactSums) result(g int) (cell, error) {
 		return cell{v: coltype.Value{Kind: coltype.Int64, I: t.Int64()}}, nil
 	}
 	text, special := sum.special()
-	switch {
-	case special:
-	case s.avg:
-		text = sum.average()
-	default:
-		text = decimalText(sum.total(), sum.scale)
+	if !special {
+		v, err := sum.numeric(), error(nil)
+		if s.avg {
+			v, err = sum.average()
+		}
+		if err != nil {
+			return cell{}, outOfRange("numeric")
+		}
+		text = string(coltype.AppendText(nil, numericType, v))
 	}
 	return cell{v: coltype.Value{Kind: coltype.String, S: text}}, nil
 }

@@ -3,6 +3,7 @@ package query
 import (
 	"math"
 	"math/big"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
@@ -29,12 +30,15 @@ func TestAverage(t *testing.T) {
 		{"100000000000000000000000000000000000000", 0, 3, "33333333333333333333333333333333333333"},
 		{"99990000", 0, 9999, "10000.0000000000000000"},
 		{"5", 1, 2, "0.25000000000000000000"},
+		{strings.Repeat("3", 1100), 1100, 2, "0.1" + strings.Repeat("6", 998) + "7"}, // no more than 1000 decimals
+		{"1", 1005, 2, "0." + strings.Repeat("0", 1000)},
 	} {
 		s := exactSum{n: tt.n, scale: tt.scale}
 		v, _ := new(big.Int).SetString(tt.sum, 10)
 		s.addBig(v, tt.scale)
-		if got := s.average(); got != tt.want {
-			t.Errorf("%s × 10^-%d / %d: got %s, want %s", tt.sum, tt.scale, tt.n, got, tt.want)
+		got, err := s.average()
+		if text := string(coltype.AppendText(nil, numericType, got)); err != nil || text != tt.want {
+			t.Errorf("%s × 10^-%d / %d: got %s %v, want %s", tt.sum, tt.scale, tt.n, text, err, tt.want)
 		}
 	}
 }
