@@ -126,7 +126,7 @@ func (a *Archiver) checkTables(ctx context.Context, req CheckRequest, c *Check) 
 		return nil, err
 	}
 	for _, key := range keys {
-		t, err := a.Catalog.Load(ctx, key)
+		t, err := a.load(ctx, key)
 		if err == nil {
 			c.Tables++
 			var ps []iceberg.Partition

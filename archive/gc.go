@@ -146,7 +146,7 @@ func (a *Archiver) gcTable(ctx context.Context, req GCRequest, key string, g *GC
 	if err != nil {
 		return err
 	}
-	t, err := a.Catalog.Load(ctx, key)
+	t, err := a.load(ctx, key)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"frostline/iceberg"
 	"frostline/objstore"
+	"frostline/postgres"
 )
 
 // Scope names archived tables and partitions; an empty field is no restriction. List, Check and GC need the warehouse
@@ -81,7 +82,7 @@ func (a *Archiver) List(ctx context.Context, sel Scope) (*Listing, error) {
 	}
 	var damage []error
 	for _, key := range keys {
-		t, err := a.Catalog.Load(ctx, key)
+		t, err := a.load(ctx, key)
 		if err != nil {
 			if !damaged(err) {
 				return nil, fmt.Errorf("list %s: %w", sel, err)
@@ -142,6 +143,24 @@ func (a *Archiver) tableKeys(ctx context.Context, sel Scope) ([]string, error) {
 	}
 	schema, _, _ := strings.Cut(iceberg.TableKey(sel.Schema, "t"), "/")
 	return slices.DeleteFunc(keys, func(k string) bool { return !strings.HasPrefix(k, schema+"/") }), nil
+}
+
+// nearestTimeout bounds the listing of a large warehouse for a hint.
+const nearestTimeout = 5 * time.Second
+
+// load loads a table; that there is none of the key says which resemble it.
+func (a *Archiver) load(ctx context.Context, key string) (*iceberg.Table, error) {
+	t, err := a.Catalog.Load(ctx, key)
+	if !errors.Is(err, iceberg.ErrNoTable) {
+		return t, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, nearestTimeout)
+	defer cancel()
+	keys, lerr := a.Catalog.Tables(ctx)
+	if lerr != nil {
+		return nil, err // says more than that the others cannot be listed
+	}
+	return nil, fmt.Errorf("%w%s", err, postgres.Nearest(key, keys))
 }
 
 // selected are the table's partitions that sel names. A missing one is iceberg.ErrNoPartition with some that are there.

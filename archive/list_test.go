@@ -131,6 +131,25 @@ func TestList(t *testing.T) {
 	}
 }
 
+// A table that is not there: all that take a name tell of those that resemble it, and of no others.
+func TestTheNearestTable(t *testing.T) {
+	b := newBench(t, twoTables)
+	b.run(request("tx", "at", "2024-01"))
+	b.run(odd("2024-01-03"))
+	for name, want := range map[string]string{"tx1": "no Iceberg table; nearest: public/tx", "something else": "no Iceberg table"} {
+		scope := archive.Scope{Schema: "public", Table: name, Partition: "at=2024-01"}
+		_, list := b.offline().List(t.Context(), scope)
+		_, show := b.offline().Show(t.Context(), scope)
+		_, check := b.offline().Check(t.Context(), archive.CheckRequest{Scope: scope})
+		_, gc := b.offline().GC(t.Context(), archive.GCRequest{Scope: archive.Scope{Schema: "public", Table: name}})
+		for op, err := range map[string]error{"list": list, "show": show, "verify": check, "gc": gc} {
+			if !errors.Is(err, iceberg.ErrNoTable) || !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("%s of %s: %v, want %q", op, name, err, want)
+			}
+		}
+	}
+}
+
 // One table whose metadata is broken is listed with its error, beside the others.
 func TestListOfABrokenTable(t *testing.T) {
 	b := newBench(t, twoTables)

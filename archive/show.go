@@ -19,7 +19,7 @@ func (a *Archiver) Show(ctx context.Context, sel Scope) (*iceberg.Record, error)
 		return nil, fmt.Errorf("show: %w: a table and a partition are both needed", ErrBadInput)
 	}
 	a.defaults()
-	t, err := a.Catalog.Load(ctx, iceberg.TableKey(sel.Schema, sel.Table))
+	t, err := a.load(ctx, iceberg.TableKey(sel.Schema, sel.Table))
 	if err != nil {
 		return nil, fmt.Errorf("show %s: %w", sel, err)
 	}

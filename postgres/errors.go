@@ -133,6 +133,9 @@ func nearest(want string, names []string, n int) []string {
 	return out
 }
 
+// Nearest ends the message that want is not there: it names those of names that resemble it, and is empty where none does.
+func Nearest(want string, names []string) string { return didYouMean(nearest(want, names, 3)) }
+
 func didYouMean(near []string) string {
 	if len(near) == 0 {
 		return ""
