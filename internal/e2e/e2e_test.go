@@ -7,13 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"frostline/internal/pgtest"
 	"frostline/internal/s3test"
@@ -94,6 +97,32 @@ func (w *world) exec(name string, args ...string) (stdout, stderr string, code i
 		w.t.Fatal(err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// random draws the moments of kills; FROSTLINE_SEED repeats them.
+func (w *world) random() *rand.Rand {
+	w.t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("FROSTLINE_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			w.t.Fatalf("FROSTLINE_SEED: %v", err)
+		}
+	}
+	w.t.Logf("FROSTLINE_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 1))
+}
+
+// unlocked waits until the server has seen that a killed command is gone and holds none of its locks. It may still be at the
+// command's last statement.
+func (w *world) unlocked() {
+	w.t.Helper()
+	const held = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+	for deadline := time.Now().Add(20 * time.Second); w.db.One(w.t, held) != "0"; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.t.Fatal("the lock of a killed command stays")
+		}
+	}
 }
 
 // serve starts queryd and gives its URL.

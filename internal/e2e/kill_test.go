@@ -3,7 +3,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -35,9 +34,8 @@ func TestKill(t *testing.T) {
 		w.run("archive", args...)
 		whole = max(whole, time.Since(start))
 
-		seed := time.Now().UnixNano()
-		t.Logf("seed %d, a whole run takes %v", seed, whole)
-		random := rand.New(rand.NewPCG(uint64(seed), 1))
+		t.Logf("a whole run takes %v", whole)
+		random := w.random()
 		outcomes := map[string]int{}
 		for i := range 20 {
 			w := w.fresh(i)
@@ -60,8 +58,14 @@ func TestKill(t *testing.T) {
 			if outcome == "torn" {
 				t.Fatalf("killed after %v: the partition is there in part", after)
 			}
+			w.unlocked()
 			res := w.run("archive", args...)
-			if want := map[string]string{"whole": "unchanged", "nothing": "archived"}[outcome]; res["action"] != want {
+			want := map[string]string{"whole": "unchanged", "nothing": "archived"}[outcome]
+			// The S3 server goes on with the last request of the process that is gone, which may be the commit.
+			late := outcome == "nothing" && res["action"] == "unchanged" && strings.HasPrefix(w.warehouse, "s3:")
+			if late {
+				outcomes["whole, a moment later"]++
+			} else if res["action"] != want {
 				t.Errorf("killed after %v, the table shows %s, the rerun says %v, want %s", after, outcome, res["action"], want)
 			}
 			if got := w.visible("at=2024-01"); got != "whole" {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os/exec"
 	"testing"
 	"time"
@@ -12,8 +11,8 @@ import (
 )
 
 // restore is killed with SIGKILL at eight random moments of a run to the attached partition, and at five of one that copies into the
-// live table; from S3 at three, with two workers. Whatever the moment, the rerun goes on and the table ends exact, with nothing left behind. A partition that is to be
-// attached is seen wholly or not at all.
+// live table; from S3 at three, with two workers. Whatever the moment, the rerun goes on and the table ends exact, with nothing left
+// behind. A partition that is to be attached is seen wholly or not at all.
 func TestKillRestore(t *testing.T) {
 	t.Run("folder", func(t *testing.T) {
 		killRestore(t, newWorld(t, "file://"+t.TempDir()), "1", 8, 5)
@@ -40,9 +39,8 @@ func killRestore(t *testing.T, w *world, workers string, attaches, migrations in
 	path := res["location"].(string)
 	const sum = `SELECT count(*) || ' ' || sum(hashtextextended(x::text, 0)) FROM %s x`
 	want := w.db.One(t, fmt.Sprintf(sum, "original"))
-	seed := time.Now().UnixNano()
-	random := rand.New(rand.NewPCG(uint64(seed), 2))
-	t.Logf("seed %d, %v files", seed, res["total_files"])
+	random := w.random()
+	t.Logf("%v files", res["total_files"])
 
 	for _, mode := range []struct {
 		name         string
@@ -81,6 +79,7 @@ func killRestore(t *testing.T, w *world, workers string, attaches, migrations in
 			if mode.name == "attach" && seen != "0" && seen != fmt.Sprint(rows) {
 				t.Errorf("%s, killed after %v: %s rows are seen through the table, want all or none", mode.name, after, seen)
 			}
+			w.unlocked()
 			res := w.run("restore", args...)
 			if res["resumed_units"] != nil {
 				resumed++

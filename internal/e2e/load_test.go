@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,9 +112,7 @@ func TestKillLoad(t *testing.T) {
 	folder := w.unload("src", rows)
 	const sum = `SELECT count(*) || ' ' || sum(hashtextextended((id, month, note, amount, at)::text, 0)) FROM %s x`
 	want := w.db.One(t, fmt.Sprintf(sum, "src"))
-	seed := time.Now().UnixNano()
-	random := rand.New(rand.NewPCG(uint64(seed), 4))
-	t.Logf("seed %d", seed)
+	random := w.random()
 	for _, mode := range []struct {
 		name, begin, empty string
 		args               []string
@@ -144,7 +141,7 @@ func TestKillLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 			// The server may still be at the last statement of the process that is gone.
-			for deadline := time.Now().Add(10 * time.Second); w.db.One(t, `SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'frostline%'`) != "0"; time.Sleep(10 * time.Millisecond) {
+			for deadline := time.Now().Add(10 * time.Second); w.db.One(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'frostline%'`) != "0"; time.Sleep(10 * time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatal("the killed load's sessions stay")
 				}

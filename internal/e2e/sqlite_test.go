@@ -3,7 +3,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,9 +94,7 @@ func TestKillSQLite(t *testing.T) {
 	path := w.run("archive", "--table", "s", "--partition-column", "month", "--partition-value", "m")["location"].(string)
 	tmp := t.TempDir()
 	w.env = append(w.env, "TMPDIR="+tmp)
-	seed := time.Now().UnixNano()
-	random := rand.New(rand.NewPCG(uint64(seed), 3))
-	t.Logf("seed %d", seed)
+	random := w.random()
 	args := func(out string) []string {
 		return []string{"sqlite", "--source-path", path, "--to", out, "--rows-per-file", "10000"}
 	}
