@@ -71,7 +71,9 @@ func (w *summer) Write(p []byte) (int, error) {
 		w.err = err
 		return 0, err
 	}
-	w.rest = append(w.rest[:0], b[used:]...)
+	if len(w.rest) == 0 || used > 0 { // else b is the rest already: a long array that is not whole yet
+		w.rest = append(w.rest[:0], b[used:]...)
+	}
 	if w.rows != nil && w.hasher.Digest.Rows-w.told >= sumEvery {
 		w.tell()
 	}
