@@ -15,7 +15,7 @@
 // asked. When the disk is full or fails there is no caching for a while, and no error. The folder holds archived data as it is in
 // the store, unencrypted: it is made with mode 0700.
 //
-// A Store serves many goroutines. Close ends the writing to disk.
+// A Store serves many goroutines. Close ends the writing to disk; whoever still reads then is served, and nothing more is kept there.
 package cachestore
 
 import (
@@ -84,7 +84,7 @@ func Wrap(s objstore.Store, o Options) (*Store, error) {
 	return c, nil
 }
 
-// Close waits until what is to be written to disk is written. The store can be used no longer.
+// Close waits until what is to be written to disk is written. What is read after it is not kept on disk.
 func (s *Store) Close() error {
 	if s.disk != nil {
 		s.disk.close()

@@ -44,10 +44,10 @@ type disk struct {
 	number  int64            // of the entry queued last
 	pending int              // entries queued or being written
 	removed map[string]int64 // by key: the entries up to that number are not to be written
+	closed  bool             // the queue is
 
 	queue chan entry
 	ended chan struct{}
-	once  sync.Once // of close
 }
 
 // entry is a file to be written.
@@ -84,7 +84,12 @@ func openDisk(dir string, most int64, root string) (*disk, error) {
 }
 
 func (d *disk) close() {
-	d.once.Do(func() { close(d.queue) })
+	d.mu.Lock()
+	if !d.closed {
+		d.closed = true
+		close(d.queue)
+	}
+	d.mu.Unlock()
 	<-d.ended
 }
 
@@ -162,11 +167,11 @@ func open(b []byte, name string) (data []byte, about string, err error) {
 	return rest[n+m:], string(rest[n : n+m]), nil
 }
 
-// put has data written soon, or not, when much is waiting. Nobody may change data.
+// put has data written soon, or not, when much is waiting or the disk is closed. Nobody may change data.
 func (d *disk) put(key string, index int64, about string, data []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.queued+int64(len(data)) > queueBytes {
+	if d.closed || d.queued+int64(len(data)) > queueBytes {
 		return
 	}
 	select {

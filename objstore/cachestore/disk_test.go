@@ -240,6 +240,28 @@ func TestDiskFails(t *testing.T) {
 	}
 }
 
+// Readers that a closing server did not wait for are served still, and nothing is written.
+func TestReadAfterClose(t *testing.T) {
+	below := fileStore(t)
+	want := content(9, 300_000)
+	put(t, below, dataKey, want)
+	put(t, below, manifestKey, want)
+	dir := t.TempDir()
+	s := wrap(t, below, Options{Dir: dir, DiskBytes: leastDisk})
+	for range 2 {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		read(t, s, dataKey, want, objstore.Range{Off: 0, Len: 300_000})
+		if !bytes.Equal(get(t, s, manifestKey), want) {
+			t.Error("the manifest differs")
+		}
+	}
+	if files, _ := inFolder(t, dir); len(files) != 0 {
+		t.Errorf("written after Close: %q", files)
+	}
+}
+
 // Processes that are killed at any moment leave only sound files, and unfinished ones under another name, which go after an hour.
 func TestKilled(t *testing.T) {
 	if dir := os.Getenv("CACHESTORE_WRITES"); dir != "" {
