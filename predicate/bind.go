@@ -203,7 +203,7 @@ func (b *binder) nullTest(s side, neg bool) node {
 	case s.col < 0:
 		return &exprNull{s.expr, neg}
 	}
-	return &nullLeaf{ref: b.ref(s.col), exact: mayBeExact(b.cols[s.col].Type), neg: neg}
+	return &nullLeaf{ref: b.ref(s.col), exact: b.cols[s.col].Type.MayBeExact(), neg: neg}
 }
 
 func (b *binder) ref(col int) *ref {

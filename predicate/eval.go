@@ -25,15 +25,12 @@ func (p *Predicate) Eval(arrs []arrow.Array, exact arrow.Array, sel []bool) erro
 			return fmt.Errorf("evaluate predicate: column %q has %d rows, want %d", p.bound[j].Name, a.Len(), len(sel))
 		}
 	}
-	c := &call{rows: len(sel), words: (len(sel) + 63) / 64, arrs: arrs, cols: p.bound}
-	if p.exact && exact != nil {
-		if err := c.readCells(exact); err != nil {
-			return err
-		}
+	b := Batch{Rows: len(sel), Column: func(j int) (arrow.Array, error) { return arrs[j], nil }}
+	if exact != nil {
+		b.Exact = func() (arrow.Array, error) { return exact, nil }
 	}
-	t, n, active := c.get(), c.get(), c.get()
-	fillBits(active, true)
-	if err := p.root.eval(c, active, t, n); err != nil {
+	t, err := p.Evaluator().Bits(b)
+	if err != nil {
 		return err
 	}
 	for w, word := range t {
@@ -119,7 +116,7 @@ func (c *call) readCells(exact arrow.Array) error {
 				continue
 			}
 			for j := range c.cols {
-				if c.cols[j].Name != keys.Value(i) || !mayBeExact(c.cols[j].Type) {
+				if c.cols[j].Name != keys.Value(i) || !c.cols[j].Type.MayBeExact() {
 					continue
 				}
 				var v coltype.Value

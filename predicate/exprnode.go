@@ -84,10 +84,10 @@ func (n *exprTest) outcomes(k Known) outcomes {
 	}
 	a, b := k.Bounds(x.col), k.Bounds(y.col)
 	known := func(c *cellsIn, b coltype.Bounds) (some, others, sure bool) {
-		if b.Rows <= 0 || mayBeExact(c.typ) && b.Exact != 0 && b.Nulls != 0 {
+		if b.Rows <= 0 || c.typ.MayBeExact() && b.Exact != 0 && b.Nulls != 0 {
 			return true, true, false
 		}
-		some, others = nulls(b, mayBeExact(c.typ))
+		some, others = nulls(b, c.typ.MayBeExact())
 		return some, others, true
 	}
 	null1, other1, sure1 := known(x, a)

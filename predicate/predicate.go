@@ -114,7 +114,7 @@ func Bind(e Expr, cols []coltype.Column) (p *Predicate, err error) {
 	for slot, i := range p.cols {
 		b.slots[i] = slot
 		p.bound = append(p.bound, cols[i])
-		p.exact = p.exact || mayBeExact(cols[i].Type)
+		p.exact = p.exact || cols[i].Type.MayBeExact()
 	}
 	for _, r := range b.refs {
 		r.slot = b.slots[r.col]
@@ -142,15 +142,6 @@ func (p *Predicate) Columns() []int { return p.cols }
 
 // NeedsExact reports whether a column that it reads may have cells in the side column.
 func (p *Predicate) NeedsExact() bool { return p.exact }
-
-// mayBeExact reports whether the typed form of t leaves values out (package coltype says which).
-func mayBeExact(t coltype.Type) bool {
-	switch t.Kind {
-	case coltype.Decimal, coltype.Date, coltype.Time, coltype.Timestamp, coltype.TimestampTZ, coltype.List:
-		return true
-	}
-	return false
-}
 
 // catch turns the panic of a refusal into an error.
 func catch(err *error) {

@@ -122,11 +122,11 @@ func (x *leaf) outcomes(k Known) outcomes {
 	if b.Rows <= 0 {
 		return anything
 	}
-	some, others := nulls(b, mayBeExact(x.typ))
+	some, others := nulls(b, x.typ.MayBeExact())
 	if !others {
 		return outcomes{n: true}
 	}
-	if mayBeExact(x.typ) && b.Exact != 0 && b.Nulls != 0 {
+	if x.typ.MayBeExact() && b.Exact != 0 && b.Nulls != 0 {
 		return anything
 	}
 	t, f := x.values(x.end(b.Min), x.end(b.Max), b)

@@ -48,14 +48,14 @@ func reachOf(x scalar, k Known) (r reach, ok bool) {
 			return reach{}, false
 		}
 		b := k.Bounds(x.col)
-		if b.Rows <= 0 || b.Min == nil || b.Max == nil || mayBeExact(x.typ) && b.Exact != 0 && b.Nulls != 0 {
+		if b.Rows <= 0 || b.Min == nil || b.Max == nil || x.typ.MayBeExact() && b.Exact != 0 && b.Nulls != 0 {
 			return reach{}, false
 		}
 		lo, hi, ok := ends(x, b)
 		if !ok {
 			return reach{}, false
 		}
-		r.null, r.other = nulls(b, mayBeExact(x.typ))
+		r.null, r.other = nulls(b, x.typ.MayBeExact())
 		r.lo, r.hi = big.NewInt(lo.I), big.NewInt(hi.I)
 		return r, true
 	case *apply:

@@ -74,8 +74,7 @@ func (p *parser) typeName() coltype.Type {
 		if c == interval || c == jsonType || c == jsonbType {
 			panic(syntax(t.pos, "arrays of %s are not supported", typ.Name))
 		}
-		elem := typ
-		typ = coltype.Type{Kind: coltype.List, Wire: coltype.WireArray, Elem: &elem, Delim: ",", Base: "_" + elem.Base, Name: elem.Name + "[]"}
+		typ = listType(typ)
 	}
 	return typ
 }
