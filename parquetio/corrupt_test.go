@@ -260,6 +260,26 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestNullKey reads a map whose keys are optional in the file: one that is NULL is refused, and stops no process.
+func TestNullKey(t *testing.T) {
+	s := allKinds()
+	b, _ := write(t, s, WriteOptions{}, batch(s, rand.New(rand.NewPCG(19, 20)), 300))
+	f := open(t, b)
+	f.schema.exactColumn().leaves[0].maxDef++
+	ctx := context.Background()
+	_, read := f.Read(ctx, 0, s.Columns, true, nil)
+	var scan error
+	for _, err := range f.Scan(ctx, 0, s, 100) {
+		scan = err
+	}
+	windows := f.Windows(ctx, 0, s.Columns, true, nil, false, func(w *Window) error { _, err := w.Exact(); return err })
+	for name, err := range map[string]error{"Read": read, "Scan": scan, "Windows": windows} {
+		if !errors.Is(err, ErrCorrupt) || !strings.HasSuffix(err.Error(), "a key of a map is NULL") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
 // TestHugeClaims shows that memory follows the file's size, not what it claims.
 func TestHugeClaims(t *testing.T) {
 	var before, after runtime.MemStats

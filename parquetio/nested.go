@@ -231,8 +231,13 @@ func (c *nestedCursor) element(s *leafStream, i, def int, keep bool) error {
 		if keep {
 			return c.sink.elems[i].appendValues(&s.dec, s.val-1, s.val)
 		}
-	} else if def >= c.col.repDef && keep {
-		c.sink.elems[i].appendNulls(1)
+	} else if def >= c.col.repDef {
+		if i == 0 && c.col.shape == shapeMap {
+			return corruptf("a key of a map is NULL")
+		}
+		if keep {
+			c.sink.elems[i].appendNulls(1)
+		}
 	}
 	return nil
 }

@@ -29,11 +29,11 @@ func (f *File) Scan(ctx context.Context, rg int, s coltype.Schema, rows int) ite
 				return
 			}
 			end := p.windowEnd(row, min(row+int64(max(rows, 1)), total))
-			if err := p.takeAll(row, end, fields); err != nil {
+			b, err := p.window(row, end, fields)
+			if err != nil {
 				yield(nil, fmt.Errorf("scan Parquet: row group %d: %w", rg, err))
 				return
 			}
-			b := p.batch(fields, end-row)
 			more := yield(b, nil)
 			b.Release()
 			if !more {
@@ -66,14 +66,14 @@ func (p *readPlan) windowEnd(row, end int64) int64 {
 	return end
 }
 
-// takeAll moves all cursors on, into the memory of the batch before.
-func (p *readPlan) takeAll(from, to int64, fields []arrow.Field) (err error) {
+// window is the batch of rows from to to, in the memory of the batch before.
+func (p *readPlan) window(from, to int64, fields []arrow.Field) (_ arrow.RecordBatch, err error) {
 	defer recovered(&err, "scan")
 	for i, c := range p.cursors {
 		c.reset()
 		if err := c.take(from, to); err != nil {
-			return fmt.Errorf("column %q: %w", fields[i].Name, err)
+			return nil, fmt.Errorf("column %q: %w", fields[i].Name, err)
 		}
 	}
-	return nil
+	return p.batch(fields, to-from), nil
 }
