@@ -115,26 +115,17 @@ func (s *floatSum) put(g int32, v float64) {
 }
 
 func (s *floatSum) add(groups []int32, arr arrow.Array, _ []sideText) error {
-	at := func(i int) float64 { return 0 }
+	var at func(i int) float64
 	switch a := arr.(type) {
-	case *array.Null:
-		return nil
 	case *array.Float32:
 		at = func(i int) float64 { return float64(a.Value(i)) }
 	case *array.Float64:
 		at = a.Value
-	case *array.Dictionary:
-		switch d := a.Dictionary().(type) {
-		case *array.Float32:
-			at = func(i int) float64 { return float64(d.Value(a.GetValueIndex(i))) }
-		case *array.Float64:
-			at = func(i int) float64 { return d.Value(a.GetValueIndex(i)) }
-		}
 	default:
 		return fmt.Errorf("an Arrow array of %v does not hold floats", arr.DataType())
 	}
 	for i := range arr.Len() {
-		if !isNull(arr, i) {
+		if arr.IsValid(i) {
 			s.put(groupOf(groups, i), at(i))
 		}
 	}

@@ -2,6 +2,7 @@ package query
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -22,10 +23,9 @@ type interner struct {
 	cells []cell            // by number, but for whole; of values that are equal the one seen first
 	mem   int64
 
-	short   [257]uint32 // numbers of the empty text and of those of one byte
-	recent  [256]uint32 // numbers of others seen lately, by a hash
-	dictIDs []uint32
-	key     []byte
+	short  [257]uint32 // numbers of the empty text and of those of one byte
+	recent [256]uint32 // numbers of others seen lately, by a hash
+	key    []byte
 }
 
 // count is how many numbers there are, that of NULL included.
@@ -145,11 +145,6 @@ func (in *interner) ids(arr arrow.Array, side []sideText, out []uint32) error {
 func (in *interner) typed(arr arrow.Array, out []uint32) error {
 	nulls := arr.NullN() > 0
 	switch a := arr.(type) {
-	case *array.Null:
-		clear(out)
-		return nil
-	case *array.Dictionary:
-		return in.dictionary(a, out)
 	case array.ExtensionArray:
 		return in.typed(a.Storage(), out)
 	case *array.Decimal128:
@@ -201,23 +196,6 @@ func (in *interner) typed(arr arrow.Array, out []uint32) error {
 		}
 		if out[i], err = in.slow(c); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-func (in *interner) dictionary(a *array.Dictionary, out []uint32) error {
-	n := a.Dictionary().Len()
-	if cap(in.dictIDs) < n {
-		in.dictIDs = make([]uint32, n)
-	}
-	ids := in.dictIDs[:n]
-	if err := in.typed(a.Dictionary(), ids); err != nil {
-		return err
-	}
-	for i := range out {
-		if out[i] = 0; !a.IsNull(i) {
-			out[i] = ids[a.GetValueIndex(i)]
 		}
 	}
 	return nil
@@ -298,7 +276,7 @@ func (in *interner) texts(arr arrow.Array, at func(i int) string, out []uint32) 
 		}
 		id, ok := in.text[s]
 		if !ok {
-			c := cell{v: coltype.Value{Kind: in.t.Kind, S: string(append([]byte(nil), s...))}}
+			c := cell{v: coltype.Value{Kind: in.t.Kind, S: strings.Clone(s)}}
 			var err error
 			if id, err = in.slow(c); err != nil {
 				return err

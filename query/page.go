@@ -347,22 +347,8 @@ func errRows(got, want int64) error {
 // size is the memory of a batch.
 func size(b arrow.RecordBatch) int64 {
 	var n int64
-	var add func(d arrow.ArrayData)
-	add = func(d arrow.ArrayData) {
-		for _, buf := range d.Buffers() {
-			if buf != nil {
-				n += int64(buf.Len())
-			}
-		}
-		for _, kid := range d.Children() {
-			add(kid)
-		}
-		if d.DataType().ID() == arrow.DICTIONARY {
-			add(d.Dictionary())
-		}
-	}
 	for _, c := range b.Columns() {
-		add(c.Data())
+		n += sizeOf(c)
 	}
 	return n
 }

@@ -214,7 +214,7 @@ func (r *race) contenders(b arrow.RecordBatch, side [][]sideText, worst []byte) 
 	k := r.keys[0]
 	at, quick := plainBytes(k.form, b.Column(0))
 	var text string
-	if quick && len(side[0]) == 0 {
+	if quick = quick && len(side[0]) == 0; quick {
 		text, quick = k.textOf(worst)
 	}
 	for i := range int(b.NumRows()) {
@@ -291,7 +291,7 @@ func (k sortKey) reader(t coltype.Type, arr arrow.Array) func(dst []byte, i int)
 		}
 	}
 	return func(dst []byte, i int) ([]byte, error) {
-		if isNull(arr, i) {
+		if arr.IsNull(i) {
 			return append(dst, k.nullByte()), nil
 		}
 		if k.form == listForm {

@@ -220,13 +220,6 @@ func appendValue(b array.Builder, v coltype.Value) (ok bool, err error) {
 
 // copyRow appends row i of arr, which may be narrower where Iceberg promotes, to b.
 func copyRow(b array.Builder, arr arrow.Array, i int) error {
-	if d, ok := arr.(*array.Dictionary); ok {
-		if !d.IsNull(i) {
-			return copyRow(b, d.Dictionary(), d.GetValueIndex(i))
-		}
-		b.AppendNull()
-		return nil
-	}
 	if arr.IsNull(i) {
 		b.AppendNull()
 		return nil
@@ -356,17 +349,17 @@ func sideOf(b arrow.RecordBatch, cols []coltype.Column) ([][]sideText, error) {
 // sizeOf is the memory of an array.
 func sizeOf(arr arrow.Array) int64 {
 	var n int64
-	for _, b := range arr.Data().Buffers() {
-		if b != nil {
-			n += int64(b.Len())
-		}
-	}
-	for _, kid := range arr.Data().Children() {
-		for _, b := range kid.Buffers() {
+	var add func(d arrow.ArrayData)
+	add = func(d arrow.ArrayData) {
+		for _, b := range d.Buffers() {
 			if b != nil {
 				n += int64(b.Len())
 			}
 		}
+		for _, kid := range d.Children() {
+			add(kid)
+		}
 	}
+	add(arr.Data())
 	return n
 }

@@ -104,20 +104,25 @@ func ensure[T any](s []T, n int) []T {
 	return append(s, make([]T, n-len(s))...)
 }
 
-// isNull also where the dictionary has the NULL.
-func isNull(arr arrow.Array, i int) bool {
-	if arr.IsNull(i) {
-		return true
-	}
-	d, ok := arr.(*array.Dictionary)
-	return ok && d.Dictionary().IsNull(d.GetValueIndex(i))
-}
-
 func groupOf(groups []int32, i int) int32 {
 	if groups == nil {
 		return 0
 	}
 	return groups[i]
+}
+
+// addSide adds the side column's cells of a column of type t to s.
+func addSide(s state, t coltype.Type, groups []int32, side []sideText) error {
+	for _, e := range side {
+		c, err := exactCell(t, e.text)
+		if err != nil {
+			return err
+		}
+		if err := s.addCell(groupOf(groups, e.row), c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // counter64 is count(column).
@@ -126,14 +131,12 @@ type counter64 struct{ n []int64 }
 func (s *counter64) grow(n int) { s.n = ensure(s.n, n) }
 
 func (s *counter64) add(groups []int32, arr arrow.Array, side []sideText) error {
-	d, isDict := arr.(*array.Dictionary)
-	switch {
-	case groups == nil && !(isDict && d.Dictionary().NullN() > 0):
+	if groups == nil {
 		s.n[0] += int64(arr.Len() - arr.NullN())
-	default:
+	} else {
 		for i := range arr.Len() {
-			if !isNull(arr, i) {
-				s.n[groupOf(groups, i)]++
+			if arr.IsValid(i) {
+				s.n[groups[i]]++
 			}
 		}
 	}
@@ -192,29 +195,10 @@ func (s *extremeWhole) add(groups []int32, arr arrow.Array, side []sideText) err
 	if err := s.addTyped(groups, arr); err != nil {
 		return err
 	}
-	for _, c := range side {
-		v, err := exactCell(s.t, c.text)
-		if err != nil {
-			return err
-		}
-		s.put(groupOf(groups, c.row), v.v.I)
-	}
-	return nil
+	return addSide(s, s.t, groups, side)
 }
 
 func (s *extremeWhole) addTyped(groups []int32, arr arrow.Array) error {
-	if d, ok := arr.(*array.Dictionary); ok {
-		at, err := wholeAt(d.Dictionary())
-		if err != nil {
-			return err
-		}
-		for i := range d.Len() {
-			if !isNull(d, i) {
-				s.put(groupOf(groups, i), at(d.GetValueIndex(i)))
-			}
-		}
-		return nil
-	}
 	if arr.NullN() == arr.Len() {
 		return nil
 	}
@@ -296,23 +280,14 @@ func (s *extreme) add(groups []int32, arr arrow.Array, side []sideText) error {
 	if err := s.addTyped(groups, arr); err != nil {
 		return err
 	}
-	for _, c := range side {
-		v, err := exactCell(s.t, c.text)
-		if err != nil {
-			return err
-		}
-		if err := s.addCell(groupOf(groups, c.row), v); err != nil {
-			return err
-		}
-	}
-	return nil
+	return addSide(s, s.t, groups, side)
 }
 
 func (s *extreme) addTyped(groups []int32, arr arrow.Array) error {
 	at, quick := plainBytes(s.f, arr)
 	key := s.quickKey(arr)
 	for i := range arr.Len() {
-		if isNull(arr, i) {
+		if arr.IsNull(i) {
 			continue
 		}
 		g := groupOf(groups, i)

@@ -186,38 +186,15 @@ func (s *exactSums) grow(n int) {
 }
 
 func (s *exactSums) add(groups []int32, arr arrow.Array, side []sideText) error {
-	if d, ok := arr.(*array.Dictionary); ok {
-		for i := range d.Len() {
-			if isNull(d, i) {
-				continue
-			}
-			c, err := cellAt(s.t, d.Dictionary(), d.GetValueIndex(i))
-			if err != nil {
-				return err
-			}
-			if err := s.addCell(groupOf(groups, i), c); err != nil {
-				return err
-			}
-		}
-	} else if err := s.addTyped(groups, arr); err != nil {
+	if err := s.addTyped(groups, arr); err != nil {
 		return err
 	}
-	for _, c := range side {
-		v, err := exactCell(s.t, c.text)
-		if err != nil {
-			return err
-		}
-		if err := s.addCell(groupOf(groups, c.row), v); err != nil {
-			return err
-		}
-	}
-	return nil
+	return addSide(s, s.t, groups, side)
 }
 
 func (s *exactSums) addTyped(groups []int32, arr arrow.Array) error {
 	all := arr.NullN() == 0
 	switch a := arr.(type) {
-	case *array.Null:
 	case *array.Int32:
 		for i, v := range a.Int32Values() {
 			if all || a.IsValid(i) {
