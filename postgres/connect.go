@@ -109,6 +109,7 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 	cc := pc.ConnConfig
 	cc.DefaultQueryExecMode = pgx.QueryExecModeExec // a cached generic plan cannot prune partitions
 	cc.StatementCacheCapacity, cc.DescriptionCacheCapacity = 0, 0
+	cc.DialFunc = gatherDial(cc.DialFunc)
 	cc.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
 		return pgproto3.NewFrontend(newMessages(r), w)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,7 +30,10 @@ func reader(t *testing.T, pg *pgtest.DB, sql string) func() {
 	if _, err := conn.Exec(t.Context(), sql); err != nil {
 		t.Fatal(err)
 	}
-	end := func() { conn.Close(context.Background()) }
+	end := sync.OnceFunc(func() {
+		_, _ = conn.Exec(context.Background(), "ROLLBACK") // a server notices later that a connection is closed
+		conn.Close(context.Background())
+	})
 	t.Cleanup(end)
 	return end
 }

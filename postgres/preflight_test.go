@@ -186,13 +186,17 @@ func TestPreflightLocks(t *testing.T) {
 		t.Errorf("beside a writer: %s", got)
 	}
 	writer()
-	waitFor(t, func() bool { _, got := found(t, db, "public.leaf", PreflightOptions{}); return got == "" })
+	if _, got := found(t, db, "public.leaf", PreflightOptions{}); got != "" {
+		t.Errorf("after the writer: %s", got)
+	}
 	locker := reader(t, pg, "LOCK TABLE leaf")
 	if _, got := found(t, db, "public.leaf", PreflightOptions{}); got != "warning archive locked public.leaf" {
 		t.Errorf("beside a lock: %s", got)
 	}
 	locker()
-	waitFor(t, func() bool { _, got := found(t, db, "public.leaf", PreflightOptions{}); return got == "" })
+	if _, got := found(t, db, "public.leaf", PreflightOptions{}); got != "" {
+		t.Errorf("after the lock: %s", got)
+	}
 }
 
 // What only a server of its own shows: prepared transactions, a replica, settings.
@@ -355,16 +359,6 @@ func TestPreflightPartman(t *testing.T) {
 			t.Errorf("found %s", got)
 		}
 	})
-}
-
-// waitFor waits for what another process does, ten seconds at most.
-func waitFor(t *testing.T, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it did not happen within ten seconds")
-		}
-	}
 }
 
 // The table of docs/operations/preflight.md is that of the checks.

@@ -173,6 +173,7 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 }
 
 func copyOut(ctx context.Context, conn *pgxpool.Conn, op, query string, w io.Writer) (int64, error) {
+	defer gather(conn.Conn())()
 	counter := &countingWriter{w: w}
 	tag, err := conn.Conn().PgConn().CopyTo(ctx, counter, "COPY ("+query+") TO STDOUT (FORMAT binary)")
 	if err != nil {
