@@ -271,7 +271,10 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := wrap(t, below, Options{Dir: dir, DiskBytes: leastDisk})
-		fmt.Println("writing")
+		go func() { // it ends with the process that started it
+			_, _ = os.Stdin.Read(make([]byte, 1))
+			os.Exit(0)
+		}()
 		for i := int64(0); ; i = (i + 1) % 160 {
 			if _, err := s.ReadRanges(t.Context(), dataKey, []objstore.Range{{Off: i * blockBytes, Len: blockBytes}}); err != nil {
 				t.Fatal(err)
@@ -285,17 +288,30 @@ func TestKilled(t *testing.T) {
 	for i := range 6 {
 		cmd := exec.Command(os.Args[0], "-test.run", "^TestKilled$")
 		cmd.Env = append(os.Environ(), "CACHESTORE_WRITES="+dir, "CACHESTORE_WAREHOUSE="+below.Root())
-		out, err := cmd.StdoutPipe()
+		in, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
 		}
+		start := time.Now()
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = out.Read(make([]byte, 1)) // it writes
-		time.Sleep(time.Duration(10+17*i) * time.Millisecond)
+		for writes := 0; writes < 4; time.Sleep(time.Millisecond) {
+			if time.Since(start) > time.Minute {
+				t.Fatalf("run %d has written %d files in a minute", i, writes)
+			}
+			writes = 0
+			files, _ := inFolder(t, dir)
+			for _, f := range files {
+				if info, err := os.Stat(f); err == nil && info.ModTime().After(start) {
+					writes++
+				}
+			}
+		}
+		time.Sleep(time.Duration(3*i) * time.Millisecond)
 		cmd.Process.Kill()
 		_ = cmd.Wait()
+		in.Close()
 	}
 	files, size := inFolder(t, dir)
 	if len(files) < 20 || size > leastDisk {
