@@ -156,7 +156,7 @@ func (q *query) groups(ctx context.Context) (*grouped, error) {
 	s.opensAll, s.lends = true, true
 	s.take = g.take
 	if !r.NoPrune && len(a.keys) == 0 {
-		s.decided = g.decided(s)
+		s.decided = g.decided
 	}
 	if len(a.reads) == 0 { // count(*) needs no rows
 		s.end, s.opensAll = 0, false

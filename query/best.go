@@ -56,24 +56,6 @@ func (r *race) hopeless(b coltype.Bounds) bool {
 	return bytes.Compare(key, worst[:min(len(key), len(worst))]) > 0
 }
 
-// bounds are those of the first sort column in a file, or in a row group of an open one.
-func (r *race) bounds(u unit) coltype.Bounds {
-	if u.file != nil {
-		return u.file.Bounds(u.rg, r.cols[0])
-	}
-	if b, ok := u.pf.Bounds(r.cols[0]); ok {
-		return b
-	}
-	return unknownBounds
-}
-
-func rowsIn(u unit) int64 {
-	if u.file != nil {
-		return u.file.RowGroupRows(u.rg)
-	}
-	return u.pf.Rows
-}
-
 // ranks numbers the files in the stable order.
 func (r *race) ranks() {
 	r.rank = map[string]int{}
@@ -91,7 +73,7 @@ func (r *race) bestFirst(p *plan) {
 	for i := range p.parts {
 		files := slices.Clone(p.parts[i].Files)
 		for _, pf := range files {
-			keys[pf.Location] = r.best(r.bounds(unit{pf: pf}))
+			keys[pf.Location] = r.best(fileBounds(&pf, r.cols[0]))
 		}
 		slices.SortStableFunc(files, func(a, b iceberg.PlanFile) int { return bytes.Compare(keys[a.Location], keys[b.Location]) })
 		p.parts[i].Files = files

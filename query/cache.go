@@ -2,7 +2,6 @@ package query
 
 import (
 	"context"
-	"sync"
 
 	"frostline/coltype"
 	"frostline/internal/lru"
@@ -58,34 +57,13 @@ func (o object) ReadRanges(ctx context.Context, ranges []objstore.Range) ([][]by
 	return o.store.ReadRanges(ctx, o.key, ranges)
 }
 
-// schemaCache keeps the schemas that partitions were archived with, by table and schema id.
-type schemaCache struct {
-	mu sync.Mutex
-	m  map[schemaKey]coltype.Schema
-}
+// schemaCache keeps the schemas that partitions were archived with.
+type schemaCache = lru.Cache[schemaKey, coltype.Schema]
 
 type schemaKey struct {
-	uuid string
+	uuid string // of the table
 	id   int
 }
 
-// schemaCacheSize bounds the cache; it is emptied when it is full.
-const schemaCacheSize = 4096
-
-func newSchemaCache() *schemaCache { return &schemaCache{m: map[schemaKey]coltype.Schema{}} }
-
-func (c *schemaCache) get(k schemaKey) (coltype.Schema, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s, ok := c.m[k]
-	return s, ok
-}
-
-func (c *schemaCache) put(k schemaKey, s coltype.Schema) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.m) >= schemaCacheSize {
-		clear(c.m)
-	}
-	c.m[k] = s
-}
+// keptSchemas is how many of them.
+const keptSchemas = 4096

@@ -119,38 +119,25 @@ func (g *gathering) merged(ctx context.Context) (*table, error) {
 }
 
 // decided answers files and row groups that match wholly from their statistics, where these prove the aggregates.
-func (g *gathering) decided(s *scan) func(u unit) bool {
-	return func(u unit) bool {
-		rows := u.pf.Rows
-		bounds := func(c coltype.Column) coltype.Bounds {
-			if b, ok := u.pf.Bounds(c); ok {
-				return b
-			}
-			return unknownBounds
+func (g *gathering) decided(u unit) bool {
+	g.metaMu.Lock()
+	defer g.metaMu.Unlock()
+	for i := range g.meta.states {
+		if !g.proves(i, u, false) {
+			return false
 		}
-		if u.file != nil {
-			rows = u.file.RowGroupRows(u.rg)
-			bounds = func(c coltype.Column) coltype.Bounds { return u.file.Bounds(u.rg, c) }
-		}
-		g.metaMu.Lock()
-		defer g.metaMu.Unlock()
-		for i := range g.meta.states {
-			if !g.proves(i, rows, bounds, false) {
-				return false
-			}
-		}
-		for i := range g.meta.states {
-			g.proves(i, rows, bounds, true)
-		}
-		g.decidedRows.Add(rows)
-		return true
 	}
+	for i := range g.meta.states {
+		g.proves(i, u, true)
+	}
+	g.decidedRows.Add(u.rows())
+	return true
 }
 
-// proves reports whether statistics of rows rows give aggregate i, and adds what they give. A minimum is
+// proves reports whether the statistics of u give aggregate i, and adds what they give. A minimum is
 // taken only of types whose bounds are values of the column: text is cut, floats leave NaN and the zero's sign out.
-func (g *gathering) proves(i int, rows int64, bounds func(coltype.Column) coltype.Bounds, add bool) bool {
-	at := g.a.args[i]
+func (g *gathering) proves(i int, u unit, add bool) bool {
+	at, rows := g.a.args[i], u.rows()
 	if at < 0 {
 		if add {
 			g.meta.states[i].(*counter64).n[0] += rows
@@ -158,7 +145,7 @@ func (g *gathering) proves(i int, rows int64, bounds func(coltype.Column) coltyp
 		return true
 	}
 	c := g.a.reads[at]
-	b := bounds(c)
+	b := u.bounds(c)
 	if b.Nulls < 0 || b.Rows != rows || c.Type.Kind == coltype.List || c.Type.MayBeExact() && b.Nulls > 0 && b.Exact != 0 {
 		return false
 	}

@@ -57,7 +57,7 @@ func (w *wholeNumbers) reach(v int64) bool {
 	if span >= denseMost || span >= uint64(denseSpare*(len(w.values)+1024)) {
 		return false
 	}
-	size := max(1024, 1<<bits.Len64(span+1))
+	size := max(1024, 1<<bits.Len64(span))
 	if room := int64(size) - int64(span) - 1; lo == v && len(w.dense) > 0 && lo >= math.MinInt64+room { // grows downwards: room there
 		lo -= room
 	}

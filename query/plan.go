@@ -200,14 +200,14 @@ func (e *Engine) schemaThen(ctx context.Context, t *target, name string) (coltyp
 // archivedSchema is the schema in the record of a partition.
 func (e *Engine) archivedSchema(ctx context.Context, t *iceberg.Table, p iceberg.Partition) (coltype.Schema, error) {
 	k := schemaKey{t.UUID(), p.SchemaID}
-	if s, ok := e.schemas.get(k); ok {
+	if s, ok := e.schemas.Get(k); ok {
 		return s, nil
 	}
 	rec, err := e.catalog.ReadRecord(ctx, t, p)
 	if err != nil {
 		return coltype.Schema{}, err
 	}
-	e.schemas.put(k, rec.Schema)
+	e.schemas.Put(k, rec.Schema, 1)
 	return rec.Schema, nil
 }
 

@@ -31,12 +31,15 @@ func (s *scan) byFile(pf *iceberg.PlanFile) predicate.Verdict {
 	if s.noPrune {
 		return predicate.Some
 	}
-	return s.filter.Prune(func(col int) coltype.Bounds {
-		if b, ok := pf.Bounds(s.cols[col]); ok {
-			return b
-		}
-		return unknownBounds
-	})
+	return s.filter.Prune(func(col int) coltype.Bounds { return fileBounds(pf, s.cols[col]) })
+}
+
+// fileBounds are those of a column in a file, by its manifest.
+func fileBounds(pf *iceberg.PlanFile, c coltype.Column) coltype.Bounds {
+	if b, ok := pf.Bounds(c); ok {
+		return b
+	}
+	return unknownBounds
 }
 
 // piece is rows of a row group under one verdict, Some or All.

@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"frostline/coltype"
 	"frostline/iceberg"
 	"frostline/internal/lru"
 	"frostline/objstore"
@@ -111,7 +112,7 @@ func New(catalog *iceberg.Catalog, store objstore.Store, o Options) *Engine {
 		memory:  newLedger(o.MemoryBytes),
 		footers: lru.New[footerKey, *parquetio.File](o.CacheFiles, o.CacheBytes),
 		blooms:  lru.New[bloomKey, parquetio.Filter](math.MaxInt, o.BloomBytes),
-		schemas: newSchemaCache(),
+		schemas: lru.New[schemaKey, coltype.Schema](keptSchemas, keptSchemas),
 	}
 }
 

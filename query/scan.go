@@ -10,6 +10,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"frostline/coltype"
 	"frostline/iceberg"
 	"frostline/parquetio"
 	"frostline/predicate"
@@ -76,6 +77,22 @@ func (u unit) wasRead() bool {
 	first := !*u.read
 	*u.read = true
 	return first
+}
+
+// rows is their number.
+func (u unit) rows() int64 {
+	if u.file != nil {
+		return u.file.RowGroupRows(u.rg)
+	}
+	return u.pf.Rows
+}
+
+// bounds are those of a column in the unit.
+func (u unit) bounds(c coltype.Column) coltype.Bounds {
+	if u.file != nil {
+		return u.file.Bounds(u.rg, c)
+	}
+	return fileBounds(&u.pf, c)
 }
 
 // link passes from unit to unit in order: the matching rows so far.

@@ -109,14 +109,14 @@ func (q *query) winners(ctx context.Context) (*sorted, error) {
 		s.hopeless = func(u unit, f *parquetio.File, rg int) bool { return race.hopeless(f.Bounds(rg, race.cols[0])) }
 		s.arrange = race.arrange
 		s.decided = func(u unit) bool {
-			if !race.hopeless(race.bounds(u)) {
+			if !race.hopeless(u.bounds(race.cols[0])) {
 				return false
 			}
-			race.skipped.Add(rowsIn(u))
+			race.skipped.Add(u.rows())
 			return true
 		}
 		if !exact {
-			s.useless = func(u unit) bool { return race.hopeless(race.bounds(u)) }
+			s.useless = func(u unit) bool { return race.hopeless(u.bounds(race.cols[0])) }
 		}
 	}
 	tail, err := s.run(ctx)
