@@ -99,7 +99,7 @@ func (h handlers) answerJSON(c echo.Context, a ask) error {
 		return err
 	}
 	begun := time.Now()
-	out := h.newSink(c, echo.MIMEApplicationJSON, true)
+	out := newSink(c, echo.MIMEApplicationJSON, true)
 	defer out.release()
 	err = enc.write(func(b []byte) error {
 		_, err := out.Write(b)
@@ -141,7 +141,7 @@ func (h handlers) answerStream(c echo.Context, a ask) error {
 		return h.refused(&query.Error{Code: query.Busy, Msg: "too many answers are being streamed", Hint: "ask again later, or for pages in JSON", RetryAfter: 10 * time.Second})
 	}
 	header := c.Response().Header()
-	out := h.newSink(c, mediaType(a.format), a.format != api.FormatParquet)
+	out := newSink(c, mediaType(a.format), a.format != api.FormatParquet)
 	defer out.release()
 	var rows stream
 	var sending time.Duration

@@ -176,7 +176,7 @@ func (h handlers) QueryResults(c echo.Context, id string, p api.QueryResultsPara
 		}
 		data = appendString(append(data, `,"nextPageToken":`...), token)
 	}
-	out := h.newSink(c, echo.MIMEApplicationJSON, true)
+	out := newSink(c, echo.MIMEApplicationJSON, true)
 	defer out.release()
 	_, err = out.Write(append(data, "}\n"...))
 	if err == nil {
@@ -195,7 +195,7 @@ func (h handlers) QueryDownload(c echo.Context, id string) error {
 	header.Set("Archive-Snapshot-Id", st.Query.SnapshotId)
 	header.Set("Trailer", "Archive-Rows")
 	header.Set(echo.HeaderContentDisposition, `attachment; filename="`+id+`.jsonl"`)
-	out := h.newSink(c, mediaType(api.FormatJsonl), true)
+	out := newSink(c, mediaType(api.FormatJsonl), true)
 	defer out.release()
 	var failed error
 	notedResult(c.Request().Context(), st, st.Query.Statistics.Rows)

@@ -65,7 +65,7 @@ type Options struct {
 	Log          *slog.Logger  // requests and failures; default slog.Default()
 	BodyBytes    int64         // largest request body; default 1 MiB
 	ReadTimeout  time.Duration // of a request's headers, and of its body; default 10 s
-	WriteTimeout time.Duration // of one write of an answer without progress; default 60 s
+	WriteTimeout time.Duration // of one write of an answer, any answer; default 60 s
 	IdleTimeout  time.Duration // of a kept connection; default 120 s
 	Grace        time.Duration // for running requests and long queries on shutdown; default 20 s
 	DrainWait    time.Duration // between the first failing /readyz and the last connection that is taken; default none
@@ -153,6 +153,7 @@ func (s *Server) routes() {
 	e := s.echo
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.fail
+	e.Use(s.inTime)
 	if s.opt.Audit != nil {
 		s.engine = auditedEngine{s.engine}
 		e.Use(s.audit)

@@ -15,14 +15,12 @@ import (
 // partSize is how much is gathered for one write.
 const partSize = 64 << 10
 
-// sink is the body of an answer: it gathers parts, compresses them where the caller takes that, and gives each write its time.
+// sink is the body of an answer: it gathers parts and compresses them where the caller takes that.
 // Nothing is sent before the first part is full, so that what fails early is still a problem with a status of its own.
 type sink struct {
 	c       echo.Context
 	media   string
 	coding  string // "" for none
-	timeout time.Duration
-	rc      *http.ResponseController
 	buf     []byte
 	zip     compressor // nil until the first part, and without a coding
 	failed  error
@@ -47,8 +45,8 @@ var zips = map[string]*sync.Pool{
 // smallest is the size below which an answer is not compressed.
 const smallest = 1 << 10
 
-func (s *Server) newSink(c echo.Context, media string, compress bool) *sink {
-	k := &sink{c: c, media: media, timeout: s.opt.WriteTimeout, rc: http.NewResponseController(c.Response())}
+func newSink(c echo.Context, media string, compress bool) *sink {
+	k := &sink{c: c, media: media}
 	if compress {
 		c.Response().Header().Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
 		k.coding = coding(c.Request().Header.Get(echo.HeaderAcceptEncoding))
@@ -89,12 +87,11 @@ func (k *sink) flush() error {
 	return k.failed
 }
 
-// timed writes to the connection, each write with the time limit.
+// timed writes to the connection.
 type timed struct{ *sink }
 
 func (t timed) Write(b []byte) (int, error) {
 	begin := time.Now()
-	_ = t.rc.SetWriteDeadline(begin.Add(t.timeout))
 	defer func() { t.writing += time.Since(begin) }()
 	return t.c.Response().Write(b)
 }
@@ -124,7 +121,6 @@ func (k *sink) close() error {
 
 // release gives the compressor back. An answer that was not closed stays incomplete.
 func (k *sink) release() {
-	_ = k.rc.SetWriteDeadline(time.Time{})
 	if k.zip != nil {
 		k.zip.Reset(nil)
 		zips[k.coding].Put(k.zip)

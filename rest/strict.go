@@ -132,13 +132,9 @@ func (s *Server) checkBody(c echo.Context, op *operation) error {
 // errBodyTooLarge is the answer to a body above the limit.
 var errBodyTooLarge = &query.Error{Code: query.TooLarge, Reason: "body_too_large", Msg: "the request body is too large"}
 
-// readBody reads the whole body. A slow sender is cut off.
+// readBody reads the whole body, in the time that inTime gives it.
 func (s *Server) readBody(c echo.Context) ([]byte, error) {
-	// The deadline must not outlive the body: the server's watch for a closed connection reads under it too.
-	rc := http.NewResponseController(c.Response())
-	_ = rc.SetReadDeadline(time.Now().Add(s.opt.ReadTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, s.opt.BodyBytes))
-	_ = rc.SetReadDeadline(time.Time{})
 	if err != nil {
 		var big *http.MaxBytesError
 		if errors.As(err, &big) {
@@ -146,6 +142,8 @@ func (s *Server) readBody(c echo.Context) ([]byte, error) {
 		}
 		return nil, bad("body", "", "", "the request body could not be read to its end")
 	}
+	// The deadline must not outlive the body: the server's watch for a closed connection reads under it too.
+	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Time{})
 	if !utf8.Valid(body) {
 		return nil, bad("json", "", "", "the request body is not UTF-8")
 	}
