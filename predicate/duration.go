@@ -47,6 +47,14 @@ func (d duration) span() [2]int64 {
 	return [2]int64{int64(d.months)*30 + int64(d.days) + days, us}
 }
 
+// IntervalSpan is the text of an interval as interval_cmp compares it: days, of which a month has 30, and the µs beyond, fewer than
+// a day has. Infinity is beyond all others. The errors are of texts that no interval prints.
+func IntervalSpan(text string) (days, us int64, err error) {
+	d, err := parseDuration(text)
+	s := d.span()
+	return s[0], s[1], err
+}
+
 func fit32(months, days, us *big.Int) (duration, error) {
 	in := func(n *big.Int) bool { return n.IsInt64() && n.Int64() == int64(int32(n.Int64())) }
 	if !in(months) || !in(days) || !us.IsInt64() {

@@ -6,12 +6,12 @@ import (
 	"math"
 	"math/big"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 
 	"frostline/coltype"
+	"frostline/predicate"
 )
 
 // A key is bytes that compare as the values do in PostgreSQL, and are equal when they are: what ORDER BY, GROUP BY,
@@ -282,105 +282,39 @@ func clipped(s string) string {
 	return s
 }
 
-// appendInterval is the key of an interval as interval_cmp_value has it (src/backend/utils/adt/timestamp.c): µs, a month
-// being 30 days of 24 hours.
+// appendInterval is the key of an interval.
 func appendInterval(dst []byte, s string) ([]byte, error) {
-	switch s {
-	case "infinity":
-		return append(dst, 0xff), nil
-	case "-infinity":
-		return append(dst, 0), nil
+	days, us, err := predicate.IntervalSpan(s)
+	if err != nil {
+		return nil, err
 	}
-	var months, days, micros int64
-	fields := strings.Fields(s)
-	fail := func() ([]byte, error) {
-		return nil, fmt.Errorf("%w for type interval: %q", coltype.ErrValue, clipped(s))
-	}
-	for i := 0; i < len(fields); i++ {
-		if strings.Contains(fields[i], ":") {
-			us, ok := clockMicros(fields[i])
-			if !ok {
-				return fail()
-			}
-			micros += us
-			continue
-		}
-		n, err := strconv.ParseInt(fields[i], 10, 64)
-		if err != nil || i+1 == len(fields) {
-			return fail()
-		}
-		i++
-		switch fields[i] {
-		case "year", "years":
-			months += 12 * n
-		case "mon", "mons":
-			months += n
-		case "day", "days":
-			days += n
-		default:
-			return fail()
-		}
-	}
-	// Up to 2^31 months and days: 2^63 µs more than an int64 holds.
-	total := new(big.Int).Mul(big.NewInt(30*months+days), big.NewInt(coltype.MicrosPerDay))
-	total.Add(total, big.NewInt(micros))
-	total.Add(total, new(big.Int).Lsh(big.NewInt(1), 95))
-	var b [12]byte
-	total.FillBytes(b[:])
-	return append(append(dst, 1), b[:]...), nil
+	return appendWhole(appendWhole(dst, days), us), nil
 }
 
-// clockMicros reads [+-]h:m[:s[.f]].
-func clockMicros(s string) (int64, bool) {
-	sign := int64(1)
-	if s != "" && (s[0] == '-' || s[0] == '+') {
-		if s[0] == '-' {
-			sign = -1
-		}
-		s = s[1:]
-	}
-	parts := strings.Split(s, ":")
-	if len(parts) < 2 || len(parts) > 3 {
-		return 0, false
-	}
-	var us int64
-	for i, unit := range []int64{3600e6, 60e6, 1e6} {
-		if i == len(parts) {
-			break
-		}
-		whole, frac, _ := strings.Cut(parts[i], ".")
-		n, err := strconv.ParseUint(whole, 10, 40)
-		if err != nil || len(frac) > 6 || frac != "" && i != 2 {
-			return 0, false
-		}
-		us += int64(n) * unit
-		if frac != "" {
-			f, err := strconv.ParseUint(frac+"000000"[len(frac):], 10, 32)
-			if err != nil {
-				return 0, false
-			}
-			us += int64(f)
-		}
-	}
-	return sign * us, true
-}
+var clockType = coltype.Type{Kind: coltype.Time, Wire: coltype.WireTime, Name: "time without time zone", Base: "time"}
 
 // appendTimeTZ is the key of a timetz as timetz_cmp_internal has it (src/backend/utils/adt/date.c): the moment, then how far
 // west the zone is.
 func appendTimeTZ(dst []byte, s string) ([]byte, error) {
+	fail := func() ([]byte, error) { return nil, fmt.Errorf("%w for type timetz: %q", coltype.ErrValue, clipped(s)) }
 	at := strings.LastIndexAny(s, "+-")
-	if at > 0 {
-		zone := s[at:]
-		if !strings.Contains(zone, ":") {
-			zone += ":00"
-		}
-		us, ok1 := clockMicros(s[:at])
-		east, ok2 := clockMicros(zone)
-		if ok1 && ok2 {
-			return appendWhole(appendWhole(dst, us-east), -east), nil
-		}
+	if at < 0 {
+		return fail()
 	}
-	return nil, fmt.Errorf("%w for type timetz: %q", coltype.ErrValue, clipped(s))
+	zone := s[at+1:]
+	if !strings.Contains(zone, ":") {
+		zone += ":00"
+	}
+	clock, err1 := coltype.ParseText(clockType, s[:at])
+	east, err2 := coltype.ParseText(clockType, zone)
+	if err1 != nil || err2 != nil {
+		return fail()
+	}
+	west := east.I
+	if s[at] == '+' {
+		west = -west
+	}
+	return appendWhole(appendWhole(dst, clock.I+west), west), nil
 }
 
 // plainNumbers drops the zeros after the point that end a number, outside of quoted strings.
