@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"frostline/internal/restio"
 	"frostline/query"
 	"frostline/query/querytest"
 	"frostline/rest"
@@ -78,11 +79,11 @@ func guardOver(t *testing.T, text string, o rest.Options, wrapped func(rest.Fold
 	}
 	t.Cleanup(func() { o.Audit.Close() })
 	o.Identify = g.access.Identify
-	o.Long.Folder = folder{w.Store}
+	o.Long.Folder = results(w)
 	if wrapped != nil {
 		o.Long.Folder = wrapped(o.Long.Folder)
 	}
-	o.Parquet = parquetFile
+	o.Parquet = restio.Parquet
 	g.api = serve(t, w, query.Options{NeedRights: true}, o)
 	return g
 }

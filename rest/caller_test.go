@@ -16,7 +16,7 @@ import (
 // A page token and a long query belong to their caller.
 func TestCallersAreApart(t *testing.T) {
 	w := querytest.Events(t)
-	a := serve(t, w, query.Options{}, rest.Options{Long: rest.LongOptions{Folder: folder{w.Store}}, Identify: func(r *http.Request) (rest.Caller, error) {
+	a := serve(t, w, query.Options{}, rest.Options{Long: rest.LongOptions{Folder: results(w)}, Identify: func(r *http.Request) (rest.Caller, error) {
 		who := r.Header.Get("X-Who")
 		if who == "" {
 			return rest.Caller{}, &query.Error{Code: query.NotFound, Reason: "nobody", Field: "X-Who", Msg: "say who you are"}

@@ -48,7 +48,7 @@ func TestClients(t *testing.T) {
 	for p, rows := range map[string][]string{"transaction_date=2024-01": lines[:4], "transaction_date=2024-02": lines[4:]} {
 		tab.Add(t, p, querytest.File{Batches: []arrow.RecordBatch{tab.Rows(t, strings.Join(rows, ","))}})
 	}
-	a := serve(t, w, query.Options{}, rest.Options{Long: rest.LongOptions{Folder: folder{w.Store}}})
+	a := serve(t, w, query.Options{}, rest.Options{Long: rest.LongOptions{Folder: results(w)}})
 
 	ran := map[string]bool{}
 	for n, e := range example.FindAllStringSubmatch(section, -1) {

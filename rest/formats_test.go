@@ -23,6 +23,7 @@ import (
 
 	"frostline/coltype"
 	"frostline/iceberg"
+	"frostline/internal/restio"
 	"frostline/objstore/faultstore"
 	"frostline/parquetio"
 	"frostline/query"
@@ -136,7 +137,7 @@ func TestTextFormats(t *testing.T) {
 func TestColumnarFormats(t *testing.T) {
 	w := querytest.New(t)
 	kinds(t, w)
-	a := serve(t, w, query.Options{}, rest.Options{Parquet: parquetFile})
+	a := serve(t, w, query.Options{}, rest.Options{Parquet: restio.Parquet})
 	_, body := a.get(t, kindsQuery, "Accept", "application/vnd.apache.arrow.stream")
 	r, err := ipc.NewReader(bytes.NewReader(body))
 	if err != nil {
@@ -183,7 +184,7 @@ func TestColumnarFormats(t *testing.T) {
 
 // Aggregates and orders come in every format.
 func TestAggregatesInFormats(t *testing.T) {
-	a := serve(t, querytest.Events(t), query.Options{}, rest.Options{Parquet: parquetFile})
+	a := serve(t, querytest.Events(t), query.Options{}, rest.Options{Parquet: restio.Parquet})
 	ask := func(format string) string {
 		return fmt.Sprintf(`{"archivePath":"public/events","filters":{"id_lt":300},"groupBy":["grp"],"orderBy":[{"column":"n","direction":"desc"},{"column":"grp","direction":"desc"}],
 			"aggregates":[{"function":"count","as":"n"},{"function":"sum","column":"id"},{"function":"avg","column":"even"},{"function":"count","column":"day","distinct":true,"as":"days"}],"limit":2,"format":%q}`, format)

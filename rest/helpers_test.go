@@ -1,69 +1,19 @@
 package rest_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"iter"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
-	"frostline/coltype"
-	"frostline/objstore"
-	"frostline/parquetio"
-	"frostline/rest"
+	"frostline/internal/restio"
+	"frostline/query/querytest"
 )
 
-// folder keeps results in a store below _queries/, as queryd does.
-type folder struct{ store objstore.Store }
-
-func (f folder) Put(ctx context.Context, name string, r io.Reader) error {
-	_, err := f.store.Put(ctx, "_queries/"+name, r)
-	return err
-}
-
-func (f folder) Get(ctx context.Context, name string) (io.ReadCloser, error) {
-	r, _, err := f.store.Get(ctx, "_queries/"+name)
-	if errors.Is(err, objstore.ErrNotExist) {
-		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-	}
-	return r, err
-}
-
-func (f folder) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for o, err := range f.store.List(ctx, "_queries/"+prefix) {
-			if !yield(strings.TrimPrefix(o.Key, "_queries/"), err) {
-				return
-			}
-		}
-	}
-}
-
-func (f folder) Delete(ctx context.Context, names ...string) error {
-	keys := make([]string, len(names))
-	for i, n := range names {
-		keys[i] = "_queries/" + n
-	}
-	return f.store.Delete(ctx, keys...)
-}
-
-// parquetFile writes Parquet as queryd does.
-func parquetFile(w io.Writer, s coltype.Schema) (rest.ParquetWriter, error) {
-	p, err := parquetio.NewWriter(w, s, parquetio.WriteOptions{})
-	return parquetWriter{p}, err
-}
-
-type parquetWriter struct{ *parquetio.Writer }
-
-func (w parquetWriter) Close() error {
-	_, err := w.Writer.Close()
-	return err
+// results is where queryd keeps results of long queries of a warehouse.
+func results(w *querytest.Warehouse) restio.Folder {
+	return restio.Folder{Store: w.Store, Prefix: restio.Warehouse}
 }
 
 // newClient stands for a server at url that the test has started by itself.

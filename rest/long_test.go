@@ -104,7 +104,7 @@ func over(t *testing.T, w *querytest.Warehouse, store objstore.Store, qo query.O
 
 func TestLongQuery(t *testing.T) {
 	w := querytest.Events(t)
-	a := over(t, w, w.Store, query.Options{MaxLimit: 10}, rest.LongOptions{Folder: folder{w.Store}})
+	a := over(t, w, w.Store, query.Options{MaxLimit: 10}, rest.LongOptions{Folder: results(w)})
 	status, body, h := a.do(t, "POST", queries, allOf+`,"filters":{"id_gte":10},"clientToken":"mine"}`)
 	var first longState
 	if err := json.Unmarshal([]byte(body), &first); err != nil || status != 202 || h.Get("Location") != queries+"/"+first.ID || first.State == "" {
@@ -204,7 +204,7 @@ func TestLongQuery(t *testing.T) {
 
 func TestLongQueriesFail(t *testing.T) {
 	w := querytest.Events(t)
-	a := over(t, w, w.Store, query.Options{}, rest.LongOptions{Folder: folder{w.Store}, ResultBytes: 50_000})
+	a := over(t, w, w.Store, query.Options{}, rest.LongOptions{Folder: results(w), ResultBytes: 50_000})
 	for _, tt := range []struct{ name, body, code string }{
 		{"unknown column", `{"archivePath":"public/events","columns":["nmae"]}`, "unknown_column"},
 		{"no table", `{"archivePath":"public/event"}`, "not_found"},
@@ -245,7 +245,7 @@ func TestLongQueriesFail(t *testing.T) {
 // What waits and what runs can be cancelled; the queue is bounded; a timeout ends the execution.
 func TestLongQueriesWait(t *testing.T) {
 	w := querytest.Events(t)
-	a := over(t, w, stuck(w), query.Options{}, rest.LongOptions{Folder: folder{w.Store}, Running: 1, Queued: 2})
+	a := over(t, w, stuck(w), query.Options{}, rest.LongOptions{Folder: results(w), Running: 1, Queued: 2})
 	running := a.submit(t, allOf+`}`)
 	a.wait(t, running, "RUNNING")
 	waiting := a.submit(t, allOf+`}`)
@@ -283,7 +283,7 @@ func TestLongQueriesSurviveARestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Folder, o.Instance = folder{w.Store}, "one"
+		o.Folder, o.Instance = results(w), "one"
 		s := rest.New(query.New(w.Catalog, store, query.Options{}), rest.Options{Log: slog.New(slog.DiscardHandler), Long: o, Grace: 500 * time.Millisecond,
 			PageKeys: [][]byte{[]byte("a key of sixteen")}})
 		ctx, cancel := context.WithCancel(context.Background())
@@ -371,7 +371,7 @@ func TestLongQueriesSurviveARestart(t *testing.T) {
 // A result that is damaged is told as such, never as a shorter one.
 func TestLongResultDamaged(t *testing.T) {
 	w := querytest.Events(t)
-	a := over(t, w, w.Store, query.Options{}, rest.LongOptions{Folder: folder{w.Store}})
+	a := over(t, w, w.Store, query.Options{}, rest.LongOptions{Folder: results(w)})
 	s := a.wait(t, a.submit(t, allOf+`}`), "SUCCEEDED")
 	key := "_queries/" + s.ID + "/part-00000.jsonl.zst"
 	r, _, err := w.Store.Get(t.Context(), key)

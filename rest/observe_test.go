@@ -87,7 +87,7 @@ func TestLongQueryDrains(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := rest.New(query.New(w.Catalog, slow, query.Options{}), rest.Options{Log: slog.New(slog.DiscardHandler), Grace: 20 * time.Second, DrainWait: time.Second,
-		Long: rest.LongOptions{Folder: folder{w.Store}}})
+		Long: rest.LongOptions{Folder: results(w)}})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
@@ -112,7 +112,7 @@ func TestLongQueryDrains(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	r, err := folder{w.Store}.Get(t.Context(), id+"/state.json")
+	r, err := results(w).Get(t.Context(), id+"/state.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"frostline/internal/restio"
 	"frostline/query"
 	"frostline/query/querytest"
 	"frostline/rest"
@@ -21,7 +22,7 @@ func TestInteropSchemathesis(t *testing.T) {
 		t.Skip("FROSTLINE_PYTHON is not set: `make interop` makes a Python with schemathesis and sets it")
 	}
 	w := querytest.Events(t)
-	a := serve(t, w, query.Options{}, rest.Options{Parquet: parquetFile, Long: rest.LongOptions{Folder: folder{w.Store}, Queued: 1000}})
+	a := serve(t, w, query.Options{}, rest.Options{Parquet: restio.Parquet, Long: rest.LongOptions{Folder: results(w), Queued: 1000}})
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	examples := os.Getenv("FROSTLINE_EXAMPLES") // of each operation

@@ -1,15 +1,8 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"io"
-	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"frostline/internal/s3test"
 	"frostline/query/querytest"
@@ -26,50 +19,11 @@ func TestCacheOnDisk(t *testing.T) {
 	var metrics string
 	ask := func() string {
 		t.Helper()
-		ready := filepath.Join(t.TempDir(), "ready")
-		var stdout, stderr output
-		ctx, cancel := context.WithCancel(context.Background())
-		code := make(chan int, 1)
-		go func() {
-			code <- run(ctx, []string{"--listen", "127.0.0.1:0", "--warehouse", w.Store.Root(), "--ready-file", ready, "--cache-dir", dir, "--cache-bytes", "33554432"}, &stdout, &stderr)
-		}()
-		defer func() {
-			cancel()
-			if c := <-code; c != 0 {
-				t.Errorf("exit code %d: %s", c, stderr.String())
-			}
-		}()
-		var v struct{ Listening string }
-		for start := time.Now(); v.Listening == ""; time.Sleep(5 * time.Millisecond) {
-			if time.Since(start) > 20*time.Second {
-				t.Fatalf("not ready: %s", stderr.String())
-			}
-			if line, err := os.ReadFile(ready); err == nil {
-				if err := json.Unmarshal(line, &v); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		res, err := http.Get("http://" + v.Listening + "/api/v1/archives/query?columns=id,name&filter=id%3D4711&archivePath=" + w.Store.Root() + "/public/events")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		shown, err := http.Get("http://" + v.Listening + "/metrics")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer shown.Body.Close()
-		text, err := io.ReadAll(shown.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		metrics = string(text)
-		return string(body)
+		s := start(t, w.Store.Root(), "--cache-dir", dir, "--cache-bytes", "33554432")
+		defer s.stop(t)
+		_, body, _ := s.ask(t, "GET", "/api/v1/archives/query?columns=id,name&filter=id%3D4711&archivePath="+w.Store.Root()+"/public/events", "", nil)
+		_, metrics, _ = s.ask(t, "GET", "/metrics", "", nil)
+		return body
 	}
 	const want = `{"data":[{"id":4711,"name":"n4711"}],"totalMatched":1,`
 	if body := ask(); !strings.HasPrefix(body, want) {

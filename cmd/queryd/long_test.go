@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,51 +24,18 @@ func TestLongQueryOnS3(t *testing.T) {
 	if err := os.WriteFile(keys, []byte("0123456789abcdef0123456789abcdef\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	serve := func(use func(url string)) {
+	serve := func(use func(ask func(method, path, body string) string)) {
 		t.Helper()
-		ready := filepath.Join(t.TempDir(), "ready")
-		var stdout, stderr output
-		ctx, cancel := context.WithCancel(context.Background())
-		code := make(chan int, 1)
-		go func() {
-			code <- run(ctx, []string{"--listen", "127.0.0.1:0", "--warehouse", w.Store.Root(), "--ready-file", ready, "--page-keys", keys}, &stdout, &stderr)
-		}()
-		defer func() {
-			cancel()
-			if c := <-code; c != 0 || strings.Contains(stderr.String(), "WARN") {
-				t.Errorf("exit code %d: %s", c, stderr.String())
-			}
-		}()
-		var v struct{ Listening string }
-		for start := time.Now(); v.Listening == ""; time.Sleep(5 * time.Millisecond) {
-			if time.Since(start) > 20*time.Second {
-				t.Fatalf("not ready: %s", stderr.String())
-			}
-			if line, err := os.ReadFile(ready); err == nil {
-				if err := json.Unmarshal(line, &v); err != nil {
-					t.Fatal(err)
-				}
-			}
+		s := start(t, w.Store.Root(), "--page-keys", keys)
+		use(func(method, path, body string) string {
+			t.Helper()
+			_, answer, _ := s.ask(t, method, "/api/v1/archives/queries"+path, body, nil)
+			return answer
+		})
+		s.stop(t)
+		if strings.Contains(s.stderr.String(), "WARN") {
+			t.Error(s.stderr.String())
 		}
-		use("http://" + v.Listening + "/api/v1/archives/queries")
-	}
-	ask := func(method, url, body string) string {
-		t.Helper()
-		req, err := http.NewRequest(method, url, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/json")
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		b, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
 	}
 	var q struct{ ID, State, NextPageToken string }
 	read := func(body string) {
@@ -79,24 +44,24 @@ func TestLongQueryOnS3(t *testing.T) {
 			t.Fatalf("%v: %s", err, body)
 		}
 	}
-	serve(func(url string) {
-		read(ask("POST", url, `{"archivePath":"public/events","columns":["id"]}`))
+	serve(func(ask func(method, path, body string) string) {
+		read(ask("POST", "", `{"archivePath":"public/events","columns":["id"]}`))
 		for start := time.Now(); q.State != "SUCCEEDED"; time.Sleep(5 * time.Millisecond) {
 			if time.Since(start) > 20*time.Second || q.State == "FAILED" {
 				t.Fatalf("%+v", q)
 			}
-			read(ask("GET", url+"/"+q.ID, ""))
+			read(ask("GET", "/"+q.ID, ""))
 		}
-		read(ask("GET", url+"/"+q.ID+"/results?limit=10", ""))
+		read(ask("GET", "/"+q.ID+"/results?limit=10", ""))
 	})
-	serve(func(url string) {
-		if got := ask("GET", url+"/"+q.ID+"/results?limit=2&pageToken="+q.NextPageToken, ""); !strings.HasPrefix(got, `{"data":[{"id":10},{"id":11}],"totalRows":6000,`) {
+	serve(func(ask func(method, path, body string) string) {
+		if got := ask("GET", "/"+q.ID+"/results?limit=2&pageToken="+q.NextPageToken, ""); !strings.HasPrefix(got, `{"data":[{"id":10},{"id":11}],"totalRows":6000,`) {
 			t.Errorf("after the restart: %s", got)
 		}
-		if got := ask("GET", url+"/"+q.ID+"/download", ""); strings.Count(got, "\n") != 6000 {
+		if got := ask("GET", "/"+q.ID+"/download", ""); strings.Count(got, "\n") != 6000 {
 			t.Errorf("download: %d lines", strings.Count(got, "\n"))
 		}
-		if got := ask("DELETE", url+"/"+q.ID, ""); got != "" {
+		if got := ask("DELETE", "/"+q.ID, ""); got != "" {
 			t.Errorf("delete: %s", got)
 		}
 	})

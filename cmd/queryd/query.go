@@ -19,6 +19,7 @@ import (
 
 	"frostline/iceberg"
 	"frostline/internal/cli"
+	"frostline/internal/restio"
 	"frostline/query"
 	"frostline/rest"
 	"frostline/rest/api"
@@ -214,7 +215,7 @@ func (q *queryCmd) here(ctx context.Context, f *flags, stderr io.Writer) (client
 	}
 	engine := query.New(iceberg.NewCatalog(store), store, query.Options{})
 	f.Quiet = true // the log of a server is for operators; only what failed is of use here
-	server := rest.New(engine, rest.Options{Log: f.Logger(stderr), Parquet: parquetFile})
+	server := rest.New(engine, rest.Options{Log: f.Logger(stderr), Parquet: restio.Parquet})
 	ctx, cancel := context.WithCancel(ctx)
 	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 	served := make(chan struct{})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
+	"frostline/internal/restio"
 	"frostline/query"
 	"frostline/query/querytest"
 	"frostline/rest"
@@ -28,7 +29,7 @@ func TestQuery(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() {
-		served <- rest.New(query.New(w.Catalog, w.Store, query.Options{}), rest.Options{Parquet: parquetFile}).Serve(ctx, l)
+		served <- rest.New(query.New(w.Catalog, w.Store, query.Options{}), rest.Options{Parquet: restio.Parquet}).Serve(ctx, l)
 	}()
 	defer func() {
 		cancel()

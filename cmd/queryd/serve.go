@@ -14,11 +14,10 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"frostline/coltype"
 	"frostline/iceberg"
 	"frostline/internal/cli"
+	"frostline/internal/restio"
 	"frostline/objstore"
-	"frostline/parquetio"
 	"frostline/query"
 	"frostline/rest"
 )
@@ -83,7 +82,7 @@ func (s *serveCmd) run(ctx context.Context, f *flags, _ *kong.Context, stdout, s
 	if s.Streams <= 0 || s.Watching.Grace <= 0 {
 		return fmt.Errorf("%w: --streams and --grace must be above 0", cli.ErrUsage)
 	}
-	o := rest.Options{Log: f.Logger(stderr), Parquet: parquetFile, Streams: min(s.Streams, max(1, s.Limits.Queries-1)),
+	o := rest.Options{Log: f.Logger(stderr), Parquet: restio.Parquet, Streams: min(s.Streams, max(1, s.Limits.Queries-1)),
 		DrainWait: s.Watching.drainWait(s.Listen), Grace: s.Watching.Grace, Registry: prometheus.NewRegistry()}
 	if o.PageKeys, err = readKeys(s.PageKeys); err != nil {
 		return err
@@ -165,20 +164,6 @@ func (s *serveCmd) pageKeys(server *rest.Server, log *slog.Logger) func() error 
 		}
 		return err
 	}
-}
-
-// parquetFile begins a Parquet file as the archive's own are written.
-func parquetFile(w io.Writer, s coltype.Schema) (rest.ParquetWriter, error) {
-	p, err := parquetio.NewWriter(w, s, parquetio.WriteOptions{})
-	return parquetWriter{p}, err
-}
-
-type parquetWriter struct{ *parquetio.Writer }
-
-// Close writes the footer.
-func (w parquetWriter) Close() error {
-	_, err := w.Writer.Close()
-	return err
 }
 
 // keyBytes is the least length of a key.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +22,7 @@ import (
 	"frostline/iceberg"
 	"frostline/internal/browser"
 	"frostline/internal/pgtest"
+	"frostline/internal/restio"
 	"frostline/objstore"
 	"frostline/parquetio"
 	"frostline/postgres"
@@ -86,8 +85,8 @@ func open(t *testing.T) *site {
 	if s.shots == "" {
 		s.shots = t.TempDir()
 	}
-	handler := rest.New(failing{engine, s.failing}, rest.Options{Log: slog.New(slog.DiscardHandler), Parquet: parquetFile,
-		Long: rest.LongOptions{Folder: folder{store}, Engine: holding{engine, s.held}}}).Handler()
+	handler := rest.New(failing{engine, s.failing}, rest.Options{Log: slog.New(slog.DiscardHandler), Parquet: restio.Parquet,
+		Long: rest.LongOptions{Folder: restio.Folder{Store: store, Prefix: restio.Warehouse}, Engine: holding{engine, s.held}}}).Handler()
 	s.Server = httptest.NewServer(handler)
 	t.Cleanup(s.Close)
 	return s
@@ -121,53 +120,6 @@ func (f failing) Stream(ctx context.Context, r query.Request, start func([]colty
 		sent += b.NumRows()
 		return each(b)
 	})
-}
-
-// folder keeps results in a store below _queries/, as queryd does.
-type folder struct{ store objstore.Store }
-
-func (f folder) Put(ctx context.Context, name string, r io.Reader) error {
-	_, err := f.store.Put(ctx, "_queries/"+name, r)
-	return err
-}
-
-func (f folder) Get(ctx context.Context, name string) (io.ReadCloser, error) {
-	r, _, err := f.store.Get(ctx, "_queries/"+name)
-	if errors.Is(err, objstore.ErrNotExist) {
-		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-	}
-	return r, err
-}
-
-func (f folder) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for o, err := range f.store.List(ctx, "_queries/"+prefix) {
-			if !yield(strings.TrimPrefix(o.Key, "_queries/"), err) {
-				return
-			}
-		}
-	}
-}
-
-func (f folder) Delete(ctx context.Context, names ...string) error {
-	keys := make([]string, len(names))
-	for i, n := range names {
-		keys[i] = "_queries/" + n
-	}
-	return f.store.Delete(ctx, keys...)
-}
-
-// parquetFile writes Parquet as queryd does.
-func parquetFile(w io.Writer, s coltype.Schema) (rest.ParquetWriter, error) {
-	p, err := parquetio.NewWriter(w, s, parquetio.WriteOptions{})
-	return parquetWriter{p}, err
-}
-
-type parquetWriter struct{ *parquetio.Writer }
-
-func (w parquetWriter) Close() error {
-	_, err := w.Writer.Close()
-	return err
 }
 
 // visit is a page with the steps that tests share.
