@@ -223,7 +223,7 @@ func (b *binder) eachElement(e *quantified, x, elem side, l *list) node {
 	if points {
 		n := anyOf(b.points(x, sides, e.at))
 		if e.all {
-			return &notNode{n}
+			return notOf(n)
 		}
 		return n
 	}
@@ -232,7 +232,7 @@ func (b *binder) eachElement(e *quantified, x, elem side, l *list) node {
 		return anyOf(b.oneOf(x, sides, e.at))
 	}
 	if e.op == "<>" && e.all {
-		return &notNode{anyOf(b.oneOf(x, sides, e.at))}
+		return notOf(anyOf(b.oneOf(x, sides, e.at)))
 	}
 	list := make([]node, l.n)
 	for k, s := range sides {

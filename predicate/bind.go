@@ -96,7 +96,7 @@ func (b *binder) pred(e Expr) node {
 	case *or:
 		return anyOf(b.preds(e.list, isTrue))
 	case *not:
-		return &notNode{b.pred(e.x)}
+		return notOf(b.pred(e.x))
 	case *column:
 		s := b.column(e)
 		if s.class != boolean {
@@ -180,7 +180,7 @@ func (b *binder) isNode(e *is) node {
 		case "FALSE":
 			what = isFalse
 		}
-		return &isTest{x: b.pred(e.x), what: what, neg: e.neg}
+		return testOf(b.pred(e.x), what, e.neg)
 	}
 	switch x := e.x.(type) {
 	case *column:
@@ -191,7 +191,7 @@ func (b *binder) isNode(e *is) node {
 	}
 	switch e.x.(type) {
 	case *and, *or, *not, *is, *distinct, *compare, *between, *in, *like, *quantified:
-		return &isTest{x: b.pred(e.x), what: isNull, neg: e.neg}
+		return testOf(b.pred(e.x), isNull, e.neg)
 	}
 	return b.nullTest(b.side(e.x), e.neg)
 }
@@ -224,14 +224,14 @@ func (b *binder) distinct(e *distinct) node {
 	}
 	l, r := b.shared(b.side(e.l)), b.shared(b.side(e.r))
 	eq := b.compare("=", l, r, e.at)
-	same := node(&isTest{x: eq, what: isTrue})
+	same := testOf(eq, isTrue, false)
 	if (!l.isConst() || l.isNull()) && (!r.isConst() || r.isNull()) {
 		same = anyOf([]node{same, allOf([]node{b.nullTest(l, false), b.nullTest(r, false)})})
 	}
 	if e.neg {
 		return same
 	}
-	return &notNode{same}
+	return notOf(same)
 }
 
 // shared is s, worked out once where it stands in several conditions.

@@ -33,7 +33,7 @@ func (b *binder) compare(op string, l, r side, at place) node {
 	}
 	if r, ok := b.testable(l, r); ok && r.value != nil && (l.col >= 0 || l.day > 0 && r.class.isMoment()) {
 		if op == "<>" {
-			return &notNode{b.testNode(l, b.test("=", l, r))}
+			return notOf(b.testNode(l, b.test("=", l, r)))
 		}
 		return b.testNode(l, b.test(op, l, r))
 	}

@@ -21,7 +21,7 @@ func (b *binder) between(e *between) node {
 		n = anyOf([]node{n, pair(e.hi, e.lo)})
 	}
 	if e.neg {
-		return &notNode{n}
+		return notOf(n)
 	}
 	return n
 }
@@ -80,7 +80,7 @@ func (b *binder) in(e *in) node {
 	}
 	n := anyOf(out)
 	if e.neg {
-		return &notNode{n}
+		return notOf(n)
 	}
 	return n
 }
@@ -191,7 +191,7 @@ func (b *binder) like(e *like) node {
 	}
 	n := b.likeNode(e, x, p, escape)
 	if e.neg {
-		return &notNode{n}
+		return notOf(n)
 	}
 	return n
 }

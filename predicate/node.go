@@ -91,19 +91,73 @@ func cheapFirst(list []node) []node {
 	return list
 }
 
+// allOf is AND. Constants are worked out, as eval_const_expressions of src/backend/optimizer/util/clauses.c does it: what
+// stands beside a constant that decides is never evaluated.
 func allOf(list []node) node {
-	list = merged(list)
-	if len(list) == 1 {
+	list, decided := undecided(list, isFalse)
+	if decided != nil {
+		return decided
+	}
+	if list = merged(list); len(list) == 1 {
 		return list[0]
 	}
 	return &andNode{list: cheapFirst(list)}
 }
 
+// anyOf is OR, as allOf is AND.
 func anyOf(list []node) node {
-	if len(list) == 1 {
+	list, decided := undecided(list, isTrue)
+	switch {
+	case decided != nil:
+		return decided
+	case len(list) == 1:
 		return list[0]
 	}
 	return &orNode{cheapFirst(list)}
+}
+
+// undecided is what is left of the operands of AND, which FALSE decides, or OR, which TRUE does; or the value of all of them.
+func undecided(list []node, by constant) (left []node, decided node) {
+	nulls := 0
+	for _, n := range list {
+		switch n {
+		case by:
+			return nil, by
+		case isNull:
+			nulls++
+		case isTrue, isFalse: // the other one
+			continue
+		}
+		left = append(left, n)
+	}
+	switch {
+	case len(left) == 0:
+		return nil, isFalse + isTrue - by
+	case nulls == len(left):
+		return nil, isNull
+	}
+	return left, nil
+}
+
+// notOf is NOT.
+func notOf(x node) node {
+	switch x {
+	case isTrue:
+		return isFalse
+	case isFalse:
+		return isTrue
+	case isNull:
+		return isNull
+	}
+	return &notNode{x}
+}
+
+// testOf is IS [NOT] TRUE, FALSE or UNKNOWN.
+func testOf(x node, what constant, neg bool) node {
+	if k, ok := x.(constant); ok {
+		return truthOf((k == what) != neg)
+	}
+	return &isTest{x: x, what: what, neg: neg}
 }
 
 // testKind tells what a leafTest is.
