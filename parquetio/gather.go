@@ -28,14 +28,15 @@ func takeRanges(c cursor, ranges []RowRange, total int, lent bool) error {
 // takeRanges is take of all ranges, page by page.
 func (c *flatCursor) takeRanges(ranges []RowRange) error {
 	var here []RowRange // of one page, from its first row
+	done := int64(0)    // rows before it are taken
 	for len(ranges) > 0 {
-		from := ranges[0].Start
-		if from == ranges[0].End {
+		from := max(ranges[0].Start, done)
+		if from >= ranges[0].End {
 			ranges = ranges[1:]
 			continue
 		}
 		if from >= c.end {
-			c.aim(ranges)
+			c.aim(from, ranges)
 			err := c.load(from)
 			c.dec.to4, c.dec.to8, c.dec.need = nil, nil, 0
 			if err != nil {
@@ -45,13 +46,13 @@ func (c *flatCursor) takeRanges(ranges []RowRange) error {
 		here = here[:0]
 		for len(ranges) > 0 && ranges[0].Start < c.end {
 			r := ranges[0]
-			here = append(here, RowRange{r.Start - c.first, min(r.End, c.end) - c.first})
+			here = append(here, RowRange{max(r.Start, done) - c.first, min(r.End, c.end) - c.first})
 			if r.End > c.end {
-				ranges = append([]RowRange{{c.end, r.End}}, ranges[1:]...)
 				break
 			}
 			ranges = ranges[1:]
 		}
+		done = c.end
 		if err := c.takePage(here); err != nil {
 			return err
 		}
@@ -59,17 +60,17 @@ func (c *flatCursor) takeRanges(ranges []RowRange) error {
 	return nil
 }
 
-// aim tells the decoder how far it has to go in the page that holds the first of ranges. One that they hold all of
-// is decoded into the sink's memory.
-func (c *flatCursor) aim(ranges []RowRange) {
-	for c.next < len(c.pages) && c.pages[c.next].first+c.pages[c.next].rows <= ranges[0].Start {
+// aim tells the decoder how far it has to go in the page that holds from, the first row to take of ranges. One that they hold
+// all of is decoded into the sink's memory.
+func (c *flatCursor) aim(from int64, ranges []RowRange) {
+	for c.next < len(c.pages) && c.pages[c.next].first+c.pages[c.next].rows <= from {
 		c.next++
 	}
 	if c.next == len(c.pages) {
 		return
 	}
 	p := c.pages[c.next]
-	if r := ranges[0]; r.Start != p.first || r.End < p.first+p.rows {
+	if from != p.first || ranges[0].End < p.first+p.rows {
 		last := int64(0)
 		for _, r := range ranges {
 			if r.Start >= p.first+p.rows {
