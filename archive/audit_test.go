@@ -83,7 +83,7 @@ func TestEveryRunLeavesAnAuditLine(t *testing.T) {
 	equal(t, "host", au.Host, host)
 	equal(t, "database user", au.DBUser, b.sql.One(t, "SELECT session_user"))
 	equal(t, "tool", au.Tool, "test")
-	equal(t, "retire asked", lines[5].Retire, archive.Drop)
+	equal(t, "retire asked", lines[5].Retire, "drop")
 	equal(t, "the error", strings.Contains(lines[2].Error, "2030-01"), true)
 	if au.OSUser == "" || au.PID != os.Getpid() || au.Seconds <= 0 || au.Ended.Before(au.Started) || time.Since(au.Started) > time.Minute {
 		t.Errorf("%+v", au)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"frostline/internal/progress"
+	"frostline/internal/runs"
 	"frostline/postgres"
 )
 
@@ -23,11 +24,11 @@ const (
 // Batch is what became of several partitions or days of one table. Status is "success" when nothing failed, "failed" when nothing
 // but failures came of it, else "partial".
 type Batch struct {
-	Status  string    `json:"status"`
-	Table   string    `json:"table"`
-	Results []Result  `json:"results"`
-	Skipped []Skip    `json:"skipped,omitempty"`
-	Failed  []Failure `json:"failed"`
+	Status  string        `json:"status"`
+	Table   string        `json:"table"`
+	Results []Result      `json:"results"`
+	Skipped []Skip        `json:"skipped,omitempty"`
+	Failed  runs.Failures `json:"failed"`
 }
 
 // Skip is one partition for which nothing was done, and no error.
@@ -45,41 +46,17 @@ const (
 	skipRestored = "restored since it was archived, and not changed; it is kept (--include-restored, or naming the partition, retires it)"
 )
 
-// Failure is one partition whose run failed.
-type Failure struct {
-	Partition string `json:"partition,omitempty"`
-	Leaf      string `json:"leaf,omitempty"`
-	Error     string `json:"error"`
-	Err       error  `json:"-"`
-}
-
 // Failures are the errors of what failed.
-func (b Batch) Failures() []error {
-	var errs []error
-	for _, f := range b.Failed {
-		errs = append(errs, f.Err)
-	}
-	return errs
-}
+func (b Batch) Failures() []error { return b.Failed.Errors() }
 
 func (b *Batch) finish() {
-	b.Status = status(len(b.Results)+len(b.Skipped), len(b.Failed))
+	b.Status = runs.Status(len(b.Results)+len(b.Skipped), len(b.Failed))
 	if b.Results == nil {
 		b.Results = []Result{}
 	}
 	if b.Failed == nil {
-		b.Failed = []Failure{}
+		b.Failed = runs.Failures{}
 	}
-}
-
-func status(done, failed int) string {
-	switch {
-	case failed == 0:
-		return "success"
-	case done == 0:
-		return "failed"
-	}
-	return "partial"
 }
 
 // errSettled says that a run of many has nothing to do.
@@ -138,7 +115,7 @@ func runAll(ctx context.Context, tasks []task, jobs int, again bool) (busy []tas
 				case err == nil:
 					t.batch.Results = append(t.batch.Results, res)
 					if err := res.Err(); err != nil { // a plan that would be refused
-						t.batch.Failed = append(t.batch.Failed, Failure{id, req.leafName(), err.Error(), err})
+						t.batch.Failed = append(t.batch.Failed, runs.Failed(id, req.leafName(), err))
 					}
 					run.Log.Info("done", "table", t.batch.Table, "partition", res.Partition, "action", res.Action, "rows", res.Records, "retired", res.Retired)
 				case errors.Is(err, errSettled):
@@ -148,7 +125,7 @@ func runAll(ctx context.Context, tasks []task, jobs int, again bool) (busy []tas
 				case errors.Is(err, ErrBusy):
 					t.batch.Skipped = append(t.batch.Skipped, Skip{id, req.leafName(), skipBusy})
 				default:
-					t.batch.Failed = append(t.batch.Failed, Failure{id, req.leafName(), err.Error(), err})
+					t.batch.Failed = append(t.batch.Failed, runs.Failed(id, req.leafName(), err))
 					run.Log.Error("failed", "table", t.batch.Table, "partition", id, "error", err)
 				}
 				return nil

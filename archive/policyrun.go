@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"frostline/iceberg"
+	"frostline/internal/runs"
 	"frostline/objstore"
 	"frostline/postgres"
 )
@@ -68,7 +69,7 @@ func (a *Archiver) RunPolicy(ctx context.Context, run PolicyRun) (PolicyResult, 
 		case err != nil && unfit && p.entry.Pattern.Wild():
 			b.Skipped = append(b.Skipped, Skip{Reason: "the entry does not fit this table: " + err.Error()})
 		case err != nil:
-			b.Failed = append(b.Failed, Failure{Error: err.Error(), Err: err})
+			b.Failed = append(b.Failed, runs.Failed("", "", err))
 		default:
 			b.Skipped = skipped
 			tasks = append(tasks, task{one, b, reqs})
@@ -85,7 +86,7 @@ func (a *Archiver) RunPolicy(ctx context.Context, run PolicyRun) (PolicyResult, 
 	for _, b := range res.Tables {
 		done, failed = done+len(b.Results)+len(b.Skipped), failed+len(b.Failed)
 	}
-	res.Status = status(done, failed)
+	res.Status = runs.Status(done, failed)
 	return res, nil
 }
 

@@ -1,9 +1,7 @@
 package archive
 
 import (
-	"runtime"
-	"sync"
-
+	"frostline/internal/runs"
 	"frostline/postgres"
 )
 
@@ -17,18 +15,7 @@ const (
 
 // longValues is held by whoever has a value of more than 16 MiB in memory, copying or reading back, or reads back a row group of
 // wideGroup. There is one of them in the process, also where several partitions are archived at once.
-var longValues turn
-
-type turn struct{ mu sync.Mutex }
-
-// Lock waits for the turn. The garbage of the value before is given back at once: the collector would let it grow to the size of
-// what is in use.
-func (t *turn) Lock() {
-	t.mu.Lock()
-	runtime.GC()
-}
-
-func (t *turn) Unlock() { t.mu.Unlock() }
+var longValues runs.Turn
 
 // isWide tells whether most rows are so long that one worker is enough, since long values are copied one at a time.
 func isWide(s postgres.Sizes) bool { return s.Toast/wideToast >= max(s.Heap, 1) }

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"frostline/iceberg"
+	"frostline/internal/runs"
 	"frostline/objstore"
 )
 
@@ -25,27 +27,14 @@ type ManyRequest struct {
 // Batch is what became of several partitions. Status is "success" when nothing failed, "failed" when nothing but failures came
 // of it, else "partial".
 type Batch struct {
-	Status  string    `json:"status"`
-	Source  string    `json:"source"`
-	Results []Result  `json:"results"`
-	Failed  []Failure `json:"failed"`
-}
-
-// Failure is one partition that was not restored.
-type Failure struct {
-	Partition string `json:"partition"`
-	Error     string `json:"error"`
-	Err       error  `json:"-"`
+	Status  string        `json:"status"`
+	Source  string        `json:"source"`
+	Results []Result      `json:"results"`
+	Failed  runs.Failures `json:"failed"`
 }
 
 // Failures are the errors of what failed.
-func (b Batch) Failures() []error {
-	var errs []error
-	for _, f := range b.Failed {
-		errs = append(errs, f.Err)
-	}
-	return errs
-}
+func (b Batch) Failures() []error { return b.Failed.Errors() }
 
 // Many restores partitions, oldest value first, each proven on its own: one that fails does not stop the others. Jobs of them are at
 // work at once, in the order of their values, and share the workers. err is of the request as a whole; then nothing was restored.
@@ -54,54 +43,48 @@ func (r *Restorer) Many(ctx context.Context, m ManyRequest) (Batch, error) {
 	if err != nil {
 		return Batch{}, fmt.Errorf("restore %s: %w; nothing was restored", m.SourcePath, err)
 	}
-	b := Batch{Status: "success", Source: objstore.Location(r.Store, tableKey), Results: []Result{}, Failed: []Failure{}}
-	outcomes := make([]outcome, len(reqs))
+	b := Batch{Source: objstore.Location(r.Store, tableKey), Results: []Result{}, Failed: runs.Failures{}}
 	one := r
 	if m.Jobs > 1 {
 		r.Progress.Begin("restore", 2*rows) // loaded, and read again for the proof
 		defer r.Progress.End()
 		one = r.shared()
 	}
+	results, errs := make([]Result, len(reqs)), make([]error, len(reqs))
 	var g errgroup.Group
 	g.SetLimit(max(m.Jobs, 1))
 	for i, req := range reqs {
 		g.Go(func() error {
-			o := &outcomes[i]
-			if o.done = i == 0 || ctx.Err() == nil; !o.done {
-				return nil
-			}
-			if o.res, o.err = one.Run(ctx, req); o.err != nil {
-				r.Log.Error("failed", "partition", req.partition, "error", o.err)
-			} else {
-				r.Log.Info("done", "partition", req.partition, "action", o.res.Action, "rows", o.res.Records, "target", o.res.Target)
+			if errs[i] = errNotBegun; i == 0 || ctx.Err() == nil {
+				results[i], errs[i] = one.Run(ctx, req)
+				r.tell(req, results[i], errs[i])
 			}
 			return nil
 		})
 	}
 	_ = g.Wait() // no error goes that way
-	for i, o := range outcomes {
+	for i, err := range errs {
 		switch {
-		case o.done && o.err != nil:
-			b.Failed = append(b.Failed, Failure{reqs[i].partition, o.err.Error(), o.err})
-		case o.done:
-			b.Results = append(b.Results, o.res)
+		case err == nil:
+			b.Results = append(b.Results, results[i])
+		case !errors.Is(err, errNotBegun):
+			b.Failed = append(b.Failed, runs.Failed(reqs[i].partition, "", err))
 		}
 	}
-	switch {
-	case len(b.Failed) > 0 && len(b.Results) == 0:
-		b.Status = "failed"
-	case len(b.Failed) > 0:
-		b.Status = "partial"
-	}
+	b.Status = runs.Status(len(b.Results), len(b.Failed))
 	return b, nil
 }
 
-// outcome is what became of one partition; done is false where it was not begun.
-type outcome struct {
-	done bool
-	res  Result
-	err  error
+func (r *Restorer) tell(req Request, res Result, err error) {
+	if err != nil {
+		r.Log.Error("failed", "partition", req.partition, "error", err)
+		return
+	}
+	r.Log.Info("done", "partition", req.partition, "action", res.Action, "rows", res.Records, "target", res.Target)
 }
+
+// errNotBegun is of partitions that were left when the run was interrupted.
+var errNotBegun = errors.New("not begun")
 
 // selectMany are the runs of a request, in the order of their values, and the rows of all.
 func (r *Restorer) selectMany(ctx context.Context, m ManyRequest) (tableKey string, reqs []Request, rows int64, err error) {
