@@ -25,6 +25,14 @@ type exactSum struct {
 	nan, pos, neg bool
 }
 
+// bytes is what it takes beyond itself: of long numbers the digits.
+func (s *exactSum) bytes() int64 {
+	if s.big == nil {
+		return 0
+	}
+	return int64(cap(s.big.Bits())) * 8
+}
+
 func (s *exactSum) addInt(v int64) {
 	var carry uint64
 	s.lo, carry = bits.Add64(s.lo, uint64(v), 0)
@@ -173,6 +181,7 @@ type exactSums struct {
 	avg   bool
 	whole bool // the result is a bigint
 	s     []exactSum
+	wide  int64 // bytes of the sums beyond themselves
 }
 
 func (s *exactSums) grow(n int) {
@@ -227,9 +236,11 @@ func (s *exactSums) addTyped(groups []int32, arr arrow.Array) error {
 			if all || a.IsValid(i) {
 				to := &s.s[groupOf(groups, i)]
 				to.n++
+				was := to.bytes()
 				if err := to.addText(a.Value(i)); err != nil {
 					return err
 				}
+				s.wide += to.bytes() - was
 			}
 		}
 	default:
@@ -239,13 +250,19 @@ func (s *exactSums) addTyped(groups []int32, arr arrow.Array) error {
 }
 
 func (s *exactSums) addCell(g int32, c cell) error {
-	s.s[g].n++
-	return s.s[g].addValue(c.v)
+	to := &s.s[g]
+	to.n++
+	was := to.bytes()
+	err := to.addValue(c.v)
+	s.wide += to.bytes() - was
+	return err
 }
 
 func (s *exactSums) merge(o state, into []int32) error {
 	for g, to := range into {
+		was := s.s[to].bytes()
 		s.s[to].merge(&o.(*exactSums).s[g])
+		s.wide += s.s[to].bytes() - was
 	}
 	return nil
 }
@@ -277,5 +294,5 @@ func (s *exactSums) result(g int) (cell, error) {
 }
 
 func (s *exactSums) bytes() int64 {
-	return int64(cap(s.s)) * 64
+	return int64(cap(s.s))*64 + s.wide
 }

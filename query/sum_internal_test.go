@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"frostline/coltype"
 )
@@ -98,6 +100,37 @@ func TestSumOfTexts(t *testing.T) {
 		if err := s.addText(bad); err == nil {
 			t.Errorf("%q was added", bad)
 		}
+	}
+}
+
+// The memory of a sum grows with its digits, wherever they come from.
+func TestSumBytes(t *testing.T) {
+	const groups, digits = 10, 50_000
+	long := coltype.Value{Kind: coltype.String, S: strings.Repeat("9", digits)}
+	least := int64(groups * digits * 3 / 8) // a digit has more than 3 bits
+	var cells, merged exactSums
+	cells.grow(groups)
+	merged.grow(groups)
+	into := make([]int32, groups)
+	for g := range into {
+		into[g] = int32(g)
+		if err := cells.addCell(int32(g), cell{v: long}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := merged.merge(&cells, into); err != nil {
+		t.Fatal(err)
+	}
+	b := array.NewStringBuilder(memory.DefaultAllocator)
+	defer b.Release()
+	b.AppendValues([]string{long.S, "1"}, nil)
+	rows := exactSums{t: numericType}
+	rows.grow(1)
+	if err := rows.add(nil, b.NewArray(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if cells.bytes() < least || merged.bytes() < least || rows.bytes() < least/groups {
+		t.Errorf("%d bytes in cells, %d merged, want %d; %d of rows", cells.bytes(), merged.bytes(), least, rows.bytes())
 	}
 }
 
