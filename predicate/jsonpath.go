@@ -137,7 +137,7 @@ func jsonPath(s string, path []string) (string, bool) {
 		}
 		var ok bool
 		if s[0] == '[' {
-			n, err := strconv.ParseInt(step, 10, 32)
+			n, err := strconv.ParseInt(strings.TrimLeft(step, " \t\n\v\f\r"), 10, 32) // as strtoint reads
 			if err != nil {
 				return "", false
 			}
@@ -188,11 +188,17 @@ func jsonString(s string) (string, error) {
 		}
 		r := hex4(s[i+1:])
 		i += 4
-		if utf16.IsSurrogate(r) && strings.HasPrefix(s[min(i+1, len(s)):], `\u`) {
-			r = utf16.DecodeRune(r, hex4(s[i+3:]))
-			i += 6
+		if utf16.IsSurrogate(r) {
+			low := rune(-1)
+			if strings.HasPrefix(s[min(i+1, len(s)):], `\u`) {
+				low = hex4(s[i+3:])
+				i += 6
+			}
+			if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
+				return "", errUnicode
+			}
 		}
-		if r <= 0 || utf16.IsSurrogate(r) || r == utf8.RuneError && !strings.Contains(strings.ToLower(s), "fffd") {
+		if r <= 0 {
 			return "", errUnicode
 		}
 		b.WriteRune(r)
