@@ -118,6 +118,9 @@ func TestMigrateKilled(t *testing.T) {
 	t.Parallel()
 	db := install(t, "public")
 	db.Exec(t, tables, `INSERT INTO tx (at, note, amount) VALUES ('2024-01-05', 'old', 1)`)
+	// Slow enough for a busy machine to catch it in the middle.
+	db.Exec(t, `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF current_setting('application_name') = 'mover' THEN PERFORM pg_sleep(0.01); END IF; RETURN NULL; END $$;
+		CREATE TRIGGER slow AFTER INSERT ON tx FOR EACH STATEMENT EXECUTE FUNCTION slow()`)
 	const both = `SELECT (SELECT count(*) FROM staging) + count(*), count(DISTINCT id), count(*) FILTER (WHERE note = 'old') FROM tx WHERE id > 0`
 	const call = `CALL migrate_partition_data('public', 'staging', 'public', 'tx', 'at', '2024-01', true, 2)`
 	for kills := range 3 {

@@ -194,14 +194,14 @@ func TestAttachLetsGoOfTheLockQueue(t *testing.T) {
 		done <- attach.Try(`CALL attach_restored_partition('public', 'staging', 'public', 'tx', 'at', '2024-01-01', '2024-02-01')`)
 	}()
 	// The detach waits for the reader; a second reader must not wait behind it for longer than the lock timeout.
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	second := &pgtest.DB{DSN: db.DSN, Name: db.Name, Server: db.Server}
 	for waited := false; !waited; {
 		if ctx.Err() != nil {
 			t.Fatal("attach never waited for the reader's lock")
 		}
-		waited = second.One(t, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)::text`) == "true"
+		waited = second.One(t, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))::text`) == "true"
 	}
 	start := time.Now()
 	second.One(t, `SELECT count(*) FROM tx`)
