@@ -248,10 +248,6 @@ func (db *DB) Close() { db.pool.Close() }
 func (db *DB) Version() int          { return db.version }
 func (db *DB) ServerVersion() string { return db.text }
 
-// Pooled says that the server is behind a pooler that refused startup parameters. Session state may not last there:
-// use a direct connection for bulk work.
-func (db *DB) Pooled() bool { return db.pooled }
-
 // acquire takes a connection of the pool.
 func (db *DB) acquire(ctx context.Context, op string) (*pgxpool.Conn, error) {
 	conn, err := db.pool.Acquire(ctx)

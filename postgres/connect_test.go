@@ -166,7 +166,7 @@ func serve(client net.Conn, backend string) {
 func TestPoolerRefusesParameters(t *testing.T) {
 	pg := pgtest.Start(t).Database(t)
 	direct := open(t, pg.DSN)
-	if direct.Pooled() {
+	if direct.pooled {
 		t.Error("a direct connection is taken for a pooler")
 	}
 	backend := strings.Split(strings.TrimPrefix(pg.DSN, "postgres://postgres@"), "/")[0]
@@ -175,8 +175,8 @@ func TestPoolerRefusesParameters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(rowText(rows[0]), "|"); got != "pg_catalog|3|ISO, MDY" || !db.Pooled() {
-		t.Errorf("settings %s, pooled %v", got, db.Pooled())
+	if got := strings.Join(rowText(rows[0]), "|"); got != "pg_catalog|3|ISO, MDY" || !db.pooled {
+		t.Errorf("settings %s, pooled %v", got, db.pooled)
 	}
 	if err := db.RunStep(t.Context(), Step{Name: "make", SQL: []string{"CREATE TABLE public.x ()"}, Tx: true}); err != nil {
 		t.Error(err)
