@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 )
 
 // turn asks duckbench to run one statement some times.
@@ -90,27 +91,15 @@ func (d *duck) exec(sql string) error {
 
 // viewOf is the SQL that gives Parquet files a name.
 func viewOf(name string, files []string) string {
-	list := ""
+	list := make([]string, len(files))
 	for i, f := range files {
-		if i > 0 {
-			list += ", "
-		}
-		list += quoted(f)
+		list[i] = quoted(f)
 	}
 	// Without hive_partitioning = false a filter on the partition column takes the folder's name for its value.
-	return "CREATE OR REPLACE VIEW " + name + " AS SELECT COLUMNS(c -> c <> '_pg_exact') FROM read_parquet([" + list + "], hive_partitioning = false)"
+	return "CREATE OR REPLACE VIEW " + name + " AS SELECT COLUMNS(c -> c <> '_pg_exact') FROM read_parquet([" + strings.Join(list, ", ") + "], hive_partitioning = false)"
 }
 
-func quoted(s string) string {
-	out := []byte{'\''}
-	for i := range len(s) {
-		if s[i] == '\'' {
-			out = append(out, '\'')
-		}
-		out = append(out, s[i])
-	}
-	return string(append(out, '\''))
-}
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 func removeAll(paths ...string) error {
 	for _, p := range paths {

@@ -339,11 +339,10 @@ func crash(w *world, backend int) {
 func waitForServer(t *testing.T, db *pgtest.DB) {
 	t.Helper()
 	var err error
-	for range 100 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if err = db.Try("SELECT 1"); err == nil {
 			return
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	t.Fatalf("the server did not come back: %v", err)
 }
