@@ -114,6 +114,8 @@ func (q *query) explain(ctx context.Context, out *Explanation) error {
 	}
 	all, keys := q.reads()
 	counts := len(all) == 0 && len(keys) == 0
+	ctx, s.cancel = context.WithCancelCause(ctx)
+	defer s.cancel(nil)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(q.engine.opt.Workers * 2)
 	parts := make([]tally, len(items))
@@ -131,9 +133,16 @@ func (q *query) explain(ctx context.Context, out *Explanation) error {
 			parts[i] = tally{rows: it.pf.Rows, bytes: it.pf.Bytes, requests: 2, unopened: 1}
 			continue
 		}
-		g.Go(func() error { return q.explainFile(gctx, s, it.part, it.pf, all, keys, &it.file, &parts[i]) })
+		g.Go(func() (err error) {
+			s.guarded(it.pf.Location, func() { err = q.explainFile(gctx, s, it.part, it.pf, all, keys, &it.file, &parts[i]) })
+			return err
+		})
 	}
-	if err := g.Wait(); err != nil {
+	err := g.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if err != nil {
 		return err
 	}
 	for i, it := range items {

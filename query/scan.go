@@ -128,14 +128,15 @@ func (s *scan) run(ctx context.Context) (link, error) {
 	for range s.engine.opt.Workers {
 		work.Go(func() {
 			for u := range units {
-				s.guarded(u, func() { s.work(ctx, evalCtx, u) })
+				s.guarded(u.pf.Location, func() { s.work(ctx, evalCtx, u) })
 				if s.ended != nil {
 					s.ended(u)
 				}
 			}
 		})
 	}
-	last := s.dispatch(evalCtx, units, &opens)
+	var last <-chan link
+	s.guarded(s.location, func() { last = s.dispatch(evalCtx, units, &opens) })
 	work.Wait()
 	full() // what was opened ahead in vain
 	opens.Wait()
@@ -195,7 +196,7 @@ type opening struct {
 func (s *scan) dispatch(ctx context.Context, units chan<- unit, opens *sync.WaitGroup) <-chan link {
 	defer close(units)
 	ahead := make(chan *opening, 2*s.engine.opt.Workers)
-	opens.Go(func() { s.openAhead(ctx, ahead, opens) })
+	opens.Go(func() { s.guarded(s.location, func() { s.openAhead(ctx, ahead, opens) }) })
 
 	head := make(chan link, 1)
 	head <- link{}
@@ -311,7 +312,7 @@ func (s *scan) openAhead(ctx context.Context, ahead chan<- *opening, opens *sync
 					defer close(o.done)
 					begin := time.Now()
 					defer func() { s.opening.Add(int64(time.Since(begin))) }()
-					s.guarded(unit{pf: pf}, func() {
+					s.guarded(pf.Location, func() {
 						if o.file, o.err = s.openFile(ctx, part, pf); o.err == nil {
 							o.groups, o.err = s.byRowGroup(ctx, o.file, pf)
 						}
@@ -338,11 +339,11 @@ func (s *scan) openFile(ctx context.Context, part *partition, pf iceberg.PlanFil
 	return f, nil
 }
 
-// guarded turns a panic over a damaged file into the failure of this query; other queries go on.
-func (s *scan) guarded(u unit, f func()) {
+// guarded turns a panic over damaged data at location into the failure of this query; other queries go on.
+func (s *scan) guarded(location string, f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.cancel(&Error{Code: Internal, Msg: "read " + u.pf.Location + ": the query failed and no rows were returned",
+			s.cancel(&Error{Code: Internal, Msg: "read " + location + ": the query failed and no rows were returned",
 				Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
 		}
 	}()
