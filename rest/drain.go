@@ -15,6 +15,9 @@ import (
 	"frostline/rest/api"
 )
 
+// draining is the code of what is refused while the server is being stopped.
+const draining = "draining"
+
 // Serve answers on l until ctx ends, and closes it. Then it drains: /readyz fails at once and answers end their connections, after
 // Options.DrainWait no connection is taken any more, and what runs has Options.Grace to end: requests, and long queries, which are
 // FAILED after it.
@@ -87,7 +90,7 @@ type readiness struct {
 func (h handlers) Ready(c echo.Context) error {
 	s := h.Server
 	if s.draining.Load() {
-		return &query.Error{Code: query.Busy, Reason: "draining", Msg: "the server is being stopped"}
+		return &query.Error{Code: query.Busy, Reason: draining, Msg: "the server is being stopped"}
 	}
 	s.ready.mu.Lock()
 	defer s.ready.mu.Unlock()

@@ -95,7 +95,7 @@ func (l *longQueries) enter(q *longQuery, s submission) (same *longQuery, err er
 		return have, nil
 	}
 	if l.draining {
-		return nil, &query.Error{Code: query.Busy, Reason: "draining", Msg: "the server is being stopped", Hint: "submit it again", RetryAfter: 10 * time.Second}
+		return nil, &query.Error{Code: query.Busy, Reason: draining, Msg: "the server is being stopped", Hint: "submit it again", RetryAfter: 10 * time.Second}
 	}
 	if most := s.caller.allowance.long(); most > 0 && mine >= most {
 		return nil, &query.Error{Code: throttled, Reason: "too_many_long_queries", Msg: fmt.Sprintf("%d long queries of this caller wait or run already", mine),
@@ -120,7 +120,8 @@ func (l *longQueries) run(ctx context.Context, q *longQuery) {
 		err = ctx.Err()
 	}
 	l.mu.Lock()
-	st := &q.state
+	st, cancelled := q.state, q.cancelled
+	l.mu.Unlock()
 	if res != nil {
 		st.Query.SnapshotId = id(res.Snapshot)
 		st.Query.ArchivePath = res.Path
@@ -130,7 +131,7 @@ func (l *longQueries) run(ctx context.Context, q *longQuery) {
 	switch {
 	case err == nil:
 		st.end(api.StateSUCCEEDED, problem{}, l.opt.Retention)
-	case q.cancelled:
+	case cancelled:
 		st.end(api.StateCANCELLED, problem{}, l.opt.Retention)
 	case l.ctx.Err() != nil:
 		st.end(api.StateFAILED, asProblem(&query.Error{Code: query.Internal, Reason: "server_stopped", Msg: "the server was stopped before the query had ended",
@@ -141,16 +142,17 @@ func (l *longQueries) run(ctx context.Context, q *longQuery) {
 	if err != nil {
 		st.Parts, st.Schema = nil, nil
 	}
-	kept := *st
-	l.mu.Unlock()
-	if p := kept.Query.Error; p.Status >= 500 {
-		l.log.Error("long query failed", "id", kept.Query.Id, "error", err)
+	if p := st.Query.Error; p.Status >= 500 {
+		l.log.Error("long query failed", "id", st.Query.Id, "error", err)
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	if err := l.keep(end, &kept); err != nil {
-		l.log.Error("state of a long query not kept", "id", kept.Query.Id, "error", err)
+	if err := l.keep(end, &st); err != nil {
+		l.log.Error("state of a long query not kept", "id", st.Query.Id, "error", err)
 	}
+	l.mu.Lock()
+	q.state = st // told when it is kept: what a caller has seen, a restart does not take back
+	l.mu.Unlock()
 }
 
 // end is the last change of a state.

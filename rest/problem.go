@@ -85,7 +85,7 @@ func (s *Server) fail(err error, c echo.Context) {
 			p.Hint = "allowed: " + allow
 		}
 	}
-	if p.Status >= 500 && p.Code != string(query.Canceled) {
+	if p.Status >= 500 && p.Code != string(query.Canceled) && p.Code != draining { // neither is a failure
 		s.logOf(c).Error("request failed", "method", c.Request().Method, "path", c.Request().URL.EscapedPath(), "status", p.Status, "error", err)
 	}
 	s.metrics.refusals.WithLabelValues(p.Code).Inc()
