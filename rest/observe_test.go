@@ -86,7 +86,7 @@ func TestLongQueryDrains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := rest.New(query.New(w.Catalog, slow, query.Options{}), rest.Options{Log: slog.New(slog.DiscardHandler), Grace: 20 * time.Second, DrainWait: time.Second,
+	s := rest.New(query.New(w.Catalog, slow, query.Options{}), rest.Options{Log: slog.New(slog.DiscardHandler), Grace: 20 * time.Second, DrainWait: 2 * time.Second,
 		Long: rest.LongOptions{Folder: results(w)}})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

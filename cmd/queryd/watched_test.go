@@ -303,7 +303,7 @@ func checkMetrics(t *testing.T, text string) {
 func TestDrain(t *testing.T) {
 	clearEnv(t)
 	w := querytest.Events(t)
-	q := start(t, w.Store.Root(), "--drain-wait", "700ms", "-q")
+	q := start(t, w.Store.Root(), "--drain-wait", "3s", "-q")
 	var answered, failed atomic.Int64
 	var clients sync.WaitGroup
 	out := make(chan struct{}) // what balances the load has seen /readyz fail

@@ -66,7 +66,11 @@ func Start(tb testing.TB) *Browser {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	args := []string{"--headless=new", "--remote-debugging-pipe", "--user-data-dir=" + tb.TempDir(), "--no-first-run", "--disable-gpu",
+	profile, err := os.MkdirTemp("", "browser") // not TempDir, whose removal fails where a process still writes
+	if err != nil {
+		tb.Fatal(err)
+	}
+	args := []string{"--headless=new", "--remote-debugging-pipe", "--user-data-dir=" + profile, "--no-first-run", "--disable-gpu",
 		"--disable-dev-shm-usage", "--disable-extensions", "--disable-background-networking", "--disable-component-update", "--lang=en-US", "about:blank"}
 	if os.Geteuid() == 0 { // the sandbox refuses root
 		args = append([]string{"--no-sandbox"}, args...)
@@ -76,6 +80,7 @@ func Start(tb testing.TB) *Browser {
 	cmd.ExtraFiles = []*os.File{in, out} // 3 and 4
 	if err := cmd.Start(); err != nil {
 		cancel()
+		os.RemoveAll(profile)
 		tb.Fatal(err)
 	}
 	in.Close()
@@ -84,14 +89,22 @@ func Start(tb testing.TB) *Browser {
 	go b.read(receive)
 	tb.Cleanup(func() {
 		_, _ = b.call("", "Browser.close", nil)
-		select {
-		case <-b.gone:
-		case <-time.After(5 * time.Second):
-		}
-		cancel()
+		kill := time.AfterFunc(timeout, cancel)
 		_ = cmd.Wait() // ended, or killed
+		kill.Stop()
+		cancel()
 		send.Close()
 		receive.Close()
+		for until := time.Now().Add(timeout); ; time.Sleep(20 * time.Millisecond) { // helpers end after it
+			err := os.RemoveAll(profile)
+			if err == nil {
+				return
+			}
+			if time.Now().After(until) {
+				tb.Errorf("left behind: %v", err)
+				return
+			}
+		}
 	})
 	return b
 }
