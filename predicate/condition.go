@@ -210,6 +210,9 @@ func (b *binder) likeNode(e *like, x, p side, escape string) node {
 		text = trimSpaces(text)
 	}
 	pat, err := newPattern(text, escape, e.fold, raw)
+	if err == nil && pat.dangling {
+		err = errEscapeEnd
+	}
 	if err != nil {
 		panic(mismatch(p.at, "%s %s: %v", map[bool]string{false: "LIKE", true: "ILIKE"}[e.fold], e.pattern, err))
 	}

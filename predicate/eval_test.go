@@ -361,3 +361,25 @@ func TestOtherLayouts(t *testing.T) {
 		}
 	}
 }
+
+// A pattern that ends with its escape matches nothing, and is an error for the texts whose matching comes so far, as in PostgreSQL.
+func TestDanglingEscape(t *testing.T) {
+	for _, c := range []struct {
+		text, pattern string
+		fold, reached bool
+	}{
+		{"", `\`, false, false}, {"a", `\`, false, true},
+		{"a", `a\`, false, false}, {"ab", `a\`, false, true}, {"b", `a\`, false, false}, {"AB", `a\`, false, false}, {"AB", `a\`, true, true},
+		{"", `%\`, false, false}, {"a", `%\`, false, true}, {"a", `%_\`, false, true}, {"", `%_\`, false, false}, {"a", `%__\`, false, false},
+		{"xa", `%a\`, false, false}, {"xab", `%a\`, false, true}, {"axaab", `%a_b\`, false, false}, {"axaabc", `%a_b\`, false, true},
+		{"é", `_\`, false, false}, {"éx", `_\`, false, true}, {"a%b", `a\%\`, false, true}, {"abb", `a\%\`, false, false}, {"abab", `%ab%b\`, false, false}, {"ababa", `%ab%b\`, false, true},
+	} {
+		p, err := newPattern(c.pattern, `\`, c.fold, false)
+		if err != nil || !p.dangling {
+			t.Fatalf("%s: %+v, %v", c.pattern, p, err)
+		}
+		if got := p.reaches([]byte(c.text)); got != c.reached {
+			t.Errorf("%q LIKE %s comes to the end: %v, want %v", c.text, c.pattern, got, c.reached)
+		}
+	}
+}

@@ -260,6 +260,12 @@ func (n *exprLike) eval(c *call, active, t, null []uint64) error {
 			}
 			last, pat = s, made
 		}
+		if pat.dangling {
+			if pat.reaches([]byte(x.str(i))) {
+				return errEscapeEnd
+			}
+			return nil
+		}
 		if pat.match([]byte(x.str(i))) {
 			t[i/64] |= 1 << (i % 64)
 		}

@@ -19,9 +19,11 @@ type pattern struct {
 	suffix []byte   // after the last %
 	middle [][]byte // between two %
 	any    bool     // there is a %
+
+	dangling bool // the last part is an escape without a character: nothing matches
 }
 
-// part is a run of characters, one _ or a run of %.
+// part is a run of characters, one _, a run of % or an escape at the end.
 type part struct {
 	kind partKind
 	text []byte
@@ -33,11 +35,13 @@ const (
 	partText partKind = iota
 	partOne
 	partAny
+	partEnd
 )
 
 var errEscape = errors.New("the escape must be empty or one character")
 var errEscapeEnd = errors.New("the pattern must not end with the escape character")
 
+// newPattern reads a pattern. One that is dangling is an error for the texts that it reaches alone.
 func newPattern(s, escape string, fold, raw bool) (*pattern, error) {
 	p := &pattern{fold: fold, raw: raw}
 	if raw && len(escape) > 1 || !raw && utf8.RuneCountInString(escape) > 1 {
@@ -60,7 +64,9 @@ func newPattern(s, escape string, fold, raw bool) (*pattern, error) {
 		switch {
 		case escape != "" && c == escape:
 			if i == len(s) {
-				return nil, errEscapeEnd
+				flush()
+				p.parts, p.dangling = append(p.parts, part{kind: partEnd}), true
+				return p, nil
 			}
 			n = p.size([]byte(s[i:min(i+utf8.UTFMax, len(s))]))
 			text = append(text, s[i:i+n]...)
@@ -200,6 +206,47 @@ func (p *pattern) walk(s []byte) bool {
 		i++
 	}
 	return i == len(p.parts)
+}
+
+// reaches reports whether matching s comes to the escape that a dangling pattern ends with, as MatchText goes.
+func (p *pattern) reaches(s []byte) bool {
+	if p.fold {
+		s = bytes.Clone(s)
+		lowerBytes(s)
+	}
+	i, back := 0, -1
+	var from []byte // where the parts from back on were tried last
+	for len(s) > 0 {
+		switch x := &p.parts[i]; {
+		case x.kind == partEnd:
+			return true
+		case x.kind == partAny:
+			for i++; p.parts[i].kind == partAny || p.parts[i].kind == partOne; i++ {
+				if p.parts[i].kind == partOne {
+					if len(s) == 0 {
+						return false
+					}
+					s = s[p.size(s):]
+				}
+			}
+			if p.parts[i].kind == partEnd {
+				return true
+			}
+			back, from = i, s
+		case x.kind == partOne:
+			s = s[p.size(s):]
+			i++
+		case bytes.HasPrefix(s, x.text):
+			s = s[len(x.text):]
+			i++
+		case back < 0:
+			return false
+		default:
+			from = from[p.size(from):]
+			s, i = from, back
+		}
+	}
+	return false
 }
 
 // jump is the first place from at where part i may begin; -1 is none.
