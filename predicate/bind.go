@@ -37,6 +37,7 @@ type side struct {
 	value *coltype.Value // of a constant; nil is NULL, and nil while it is unknown
 	expr  scalar         // of what is computed, and of constants that no coltype.Value holds
 	day   int            // 1 + the column of timestamps whose date it is, 0
+	late  bool           // PostgreSQL computes it when it runs, not when it plans
 	lit   *literal       // of a literal
 	e     Expr           // for messages
 	at    place

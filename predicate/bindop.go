@@ -42,9 +42,9 @@ func (s side) isNull() bool {
 	return s.expr == nil && s.col < 0 && s.value == nil
 }
 
-// made is the side that a computes, worked out where no column is in it.
-func (b *binder) made(a *apply, typ coltype.Type) side {
-	s := side{class: a.out, typ: typ, col: -1, expr: a, e: a.e, at: a.at}
+// made is the side that a computes, worked out where no column is in it. An error of what is late is left to the rows that need it.
+func (b *binder) made(a *apply, typ coltype.Type, late bool) side {
+	s := side{class: a.out, typ: typ, col: -1, expr: a, e: a.e, at: a.at, late: late}
 	for _, x := range []scalar{a.x, a.y} {
 		if x == nil {
 			continue
@@ -60,6 +60,9 @@ func (b *binder) made(a *apply, typ coltype.Type) side {
 	case err != nil && b.idle > 0:
 		v = newVec(a.out.form(), 1)
 		v.null[0] = 1
+	case err != nil && late:
+		b.compute(a.at)
+		return s
 	case err != nil:
 		panic(raised(err, a.e, a.at))
 	}
@@ -94,7 +97,21 @@ func (b *binder) make(e Expr, at place, out class, may bool, f rowFunc, args ...
 	if len(args) > 1 {
 		a.y = b.scalar(args[1])
 	}
-	return b.made(a, plain[out])
+	return b.made(a, plain[out], isLate(out, args))
+}
+
+// isLate reports whether the operator or cast is stable, not immutable (pg_proc.provolatile), since it depends on settings, or
+// has such an operand.
+func isLate(out class, args []side) bool {
+	zoned, other := out == timestamptz, false
+	for _, s := range args {
+		if s.late || s.class.isText() && (out.isMoment() || out == clock || out == interval || out == arrayType) {
+			return true
+		}
+		zoned = zoned || s.class == timestamptz
+		other = other || s.class != timestamptz
+	}
+	return zoned && other // a difference of two timestamptz is not
 }
 
 func (b *binder) binary(e *operation) side {

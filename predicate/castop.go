@@ -40,6 +40,7 @@ func (b *binder) cast(e *cast) side {
 
 // renamed is s under another type, which holds its values in the same form.
 func (b *binder) renamed(s side, to class, typ coltype.Type) side {
+	s.late = s.late || s.class == timestamp && to == timestamptz || s.class == timestamptz && to == timestamp
 	if s.value != nil {
 		v := newVec(to.form(), 1)
 		v.mask = 0

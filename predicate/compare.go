@@ -43,7 +43,7 @@ func (b *binder) compare(op string, l, r side, at place) node {
 	n.whole = l.class.isInt() && r.class.isInt() || l.class == r.class && l.class.isMoment() || l.class.isMoment() && r.class.isMoment() && l.class != date && r.class != date
 	n.bounded = l.col >= 0 && r.col >= 0 && boundedPair(l, r)
 	if l.isConst() {
-		return b.folded(n)
+		return b.folded(n, l.late || r.late)
 	}
 	b.compute(at)
 	return n
@@ -64,11 +64,14 @@ func (b *binder) testable(l, r side) (side, bool) {
 	return r, trim.x == (l.class == bpchar)
 }
 
-// folded is the value of a condition on constants.
-func (b *binder) folded(n *exprTest) node {
+// folded is the value of a condition on constants; late is as in made.
+func (b *binder) folded(n *exprTest, late bool) node {
 	c := &call{rows: 1, words: 1}
 	t, null := []uint64{0}, []uint64{0}
 	switch err := n.eval(c, []uint64{1}, t, null); {
+	case err != nil && b.idle == 0 && late:
+		b.compute(n.at)
+		return n
 	case err != nil && b.idle == 0:
 		panic(raised(err, n.e, n.at))
 	case err != nil, null[0]&1 != 0:
