@@ -17,6 +17,12 @@ var shortening = regexp.MustCompile(`(?i)\b(and|or|in|between|any|some|all)\b`)
 // of evaluation, so that such a condition may raise an error here, there or nowhere.
 func MayShorten(text string) bool { return shortening.MatchString(text) }
 
+var farDifference = regexp.MustCompile(`(?s)29427[0-9]-.* - |471[0-9]-.* - | - .*29427[0-9]-| - .*471[0-9]-`)
+
+// MayWrap tells whether a condition may subtract a timestamp at an end of their range, which is more than an interval holds: the
+// server (15 at least) lets the difference wrap around, where it is out of range here.
+func MayWrap(text string) bool { return farDifference.MatchString(text) }
+
 // Shrink is the smallest part of a condition that it finds for which fails is still true.
 func Shrink(text string, fails func(string) bool) string {
 	for {
