@@ -173,7 +173,10 @@ func (o *oracle) run(t testing.TB, p *predicate.Predicate) (string, *predicate.E
 func seed(t *testing.T) *rand.Rand {
 	n := rand.Uint64()
 	if s := os.Getenv("FROSTLINE_SEED"); s != "" {
-		n, _ = strconv.ParseUint(s, 10, 64)
+		var err error
+		if n, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Logf("FROSTLINE_SEED=%d", n)
 	return rand.New(rand.NewPCG(n, n))
