@@ -29,9 +29,14 @@ func TestInteropSchemathesis(t *testing.T) {
 	if examples == "" {
 		examples = "25"
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(python), "schemathesis"), "--config-file", "testdata/schemathesis.toml",
+	testdata, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(python), "schemathesis"), "--config-file", filepath.Join(testdata, "schemathesis.toml"),
 		"run", a.URL+"/openapi.json", "--seed", "20240131", "--max-examples", examples, "--workers", "1", "--no-color", "--request-timeout", "20", "--generation-database", "none")
-	cmd.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS=schemathesis_hooks", "PYTHONPATH=testdata", "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Dir = t.TempDir() // it keeps what has failed there, and begins with that the next time
+	cmd.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS=schemathesis_hooks", "PYTHONPATH="+testdata, "PYTHONDONTWRITEBYTECODE=1")
 	out, err := cmd.CombinedOutput()
 	a.settle(t)
 	if err != nil {
