@@ -17,6 +17,16 @@ func allocated() uint64 {
 	return sample[0].Value.Uint64()
 }
 
+// leastAllocated is what once says, the least of up to five calls, until one is within most: with the race detector a pool loses
+// some of what it is given.
+func leastAllocated(most uint64, once func() uint64) uint64 {
+	least := once()
+	for try := 0; try < 4 && least > most; try++ {
+		least = min(least, once())
+	}
+	return least
+}
+
 // readForeign reads all that a file claims to have: each chunk by its leaf, and the columns that are flat.
 func readForeign(b []byte) error {
 	f, err := Open(context.Background(), Bytes(b), ReadOptions{})

@@ -396,10 +396,7 @@ func (b *pageBody) fetch() error {
 	ask := []objstore.Range{{Off: b.left.Off, Len: n}}
 	b.f.stats.Bytes.Add(n)
 	b.f.stats.Requests.Add(1)
-	into, ok := b.f.src.(interface {
-		ReadInto(ctx context.Context, ranges []objstore.Range, bufs [][]byte) error
-	})
-	if ok {
+	if into, ok := b.f.src.(intoReader); ok {
 		if b.room == nil {
 			b.room = make([]byte, n)
 		}
