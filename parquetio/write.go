@@ -20,7 +20,7 @@ const (
 	// pageBytes cuts pages of wide values: a reader that wants one row decodes a page of each column.
 	pageBytes = 2 << 20
 	// rowGroupBytes cuts row groups of wide values: a row group is held in memory until it is whole.
-	rowGroupBytes = 32 << 20
+	rowGroupBytes = 16 << 20
 	// bufferBytes cuts pages of tables of very many columns.
 	bufferBytes = 32 << 20
 )

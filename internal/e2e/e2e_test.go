@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -45,6 +47,18 @@ func build(m *testing.M) int {
 	return m.Run()
 }
 
+// sources opens the project's folders: the go command keeps the result of a test until what it is made of has changed, or what it has
+// opened, and the commands are no part of this one.
+var sources = sync.OnceValue(func() error {
+	const root = "../.."
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "bin") {
+			return fs.SkipDir
+		}
+		return err
+	})
+})
+
 // world is one database and one warehouse.
 type world struct {
 	t         *testing.T
@@ -60,6 +74,9 @@ func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
 }
 
 func newWorld(t *testing.T, warehouse string) *world {
+	if err := sources(); err != nil {
+		t.Fatal(err)
+	}
 	w := &world{t: t, db: pgtest.Start(t).Database(t), warehouse: warehouse}
 	w.env = append(os.Environ(), "ARCHIVE_WAREHOUSE="+warehouse, "DATABASE_URL="+w.db.DSN)
 	return w
