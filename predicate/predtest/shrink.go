@@ -23,6 +23,11 @@ var farDifference = regexp.MustCompile(`(?s)29427[0-9]-.* - |471[0-9]-.* - | - .
 // server (15 at least) lets the difference wrap around, where it is out of range here.
 func MayWrap(text string) bool { return farDifference.MatchString(text) }
 
+var infiniteInterval = regexp.MustCompile(`(?i)type interval: "\s*[-+]?infinity\s*"`)
+
+// TooOld tells whether the server refuses an infinite interval, as it does before PostgreSQL 17.
+func TooOld(why string) bool { return infiniteInterval.MatchString(why) }
+
 // Shrink is the smallest part of a condition that it finds for which fails is still true.
 func Shrink(text string, fails func(string) bool) string {
 	for {
