@@ -24,11 +24,12 @@ const (
 // gatherConn is a TCP connection whose Read can wait for many bytes at once (SO_RCVLOWAT, manual page socket(7)).
 type gatherConn struct {
 	*net.TCPConn
-	on    bool // Read gathers
 	timer *time.Timer
 
 	mu       sync.Mutex
-	waiting  bool      // a Read is
+	on       bool      // Read gathers
+	reading  bool      // a Read is at work; the driver may have left one in the background
+	waiting  bool      // it waits for many bytes
 	woken    bool      // it was, before there was enough
 	deadline time.Time // of reads, as the driver has set it
 }
@@ -51,23 +52,40 @@ func gather(conn *pgx.Conn) (stop func()) {
 		raw = safe.NetConn()
 	}
 	c, ok := raw.(*gatherConn)
-	if !ok || !lowWater(c.TCPConn, gathered) {
+	if !ok || !c.start() {
 		return func() {}
 	}
-	c.on = true
-	return func() {
-		c.on = false
-		lowWater(c.TCPConn, 1)
-	}
+	return c.stop
+}
+
+// start is false where reads cannot gather: one that has begun without would wait for as many bytes, and nothing would wake it.
+func (c *gatherConn) start() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.on = !c.reading && lowWater(c.TCPConn, gathered)
+	return c.on
+}
+
+func (c *gatherConn) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.on = false
+	lowWater(c.TCPConn, 1)
 }
 
 func (c *gatherConn) Read(p []byte) (int, error) {
-	if !c.on {
+	c.mu.Lock()
+	c.reading, c.waiting = true, c.on
+	gathers := c.on
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.reading = false
+		c.mu.Unlock()
+	}()
+	if !gathers {
 		return c.TCPConn.Read(p)
 	}
-	c.mu.Lock()
-	c.waiting = true
-	c.mu.Unlock()
 	if c.timer == nil {
 		c.timer = time.AfterFunc(gatherFor, c.wake)
 	} else {
@@ -89,7 +107,11 @@ func (c *gatherConn) Read(p []byte) (int, error) {
 	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 		n, err = c.TCPConn.Read(p) // what is there, or the next that comes
 	}
-	lowWater(c.TCPConn, gathered)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.on { // it may have been stopped meanwhile
+		lowWater(c.TCPConn, gathered)
+	}
 	return n, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -71,8 +72,9 @@ func TestCopyOutGathers(t *testing.T) {
 	}
 }
 
-// A deadline that is set while a Read waits ends it.
-func TestGatherDeadline(t *testing.T) {
+// gatherPair is a connection that can gather, and its other end.
+func gatherPair(t *testing.T) (*gatherConn, net.Conn) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -82,14 +84,66 @@ func TestGatherDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	t.Cleanup(func() { c.Close() })
 	there, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer there.Close()
-	g := c.(*gatherConn)
-	g.on = lowWater(g.TCPConn, gathered)
+	t.Cleanup(func() { there.Close() })
+	return c.(*gatherConn), there
+}
+
+// The driver reads in the background while it writes, and leaves such a read to the next statement: a COPY that begins or ends meanwhile
+// must not make it wait for many bytes.
+func TestGatherBesideARead(t *testing.T) {
+	for name, change := range map[string][2]func(*gatherConn){
+		"begins": {func(*gatherConn) {}, func(g *gatherConn) { g.start() }},
+		"ends":   {func(g *gatherConn) { g.start() }, (*gatherConn).stop},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, there := gatherPair(t)
+			change[0](g)
+			for i, text := range []string{"short", "and one more"} {
+				got := make(chan string, 1)
+				go func() {
+					b := make([]byte, 100)
+					n, err := g.Read(b)
+					if err != nil {
+						t.Error(err)
+					}
+					got <- string(b[:n])
+				}()
+				for begun := false; !begun; time.Sleep(time.Millisecond) {
+					g.mu.Lock()
+					begun = g.reading
+					g.mu.Unlock()
+				}
+				time.Sleep(5 * gatherFor) // until it has come to its wait
+				if i == 0 {
+					change[1](g)
+				}
+				if _, err := there.Write([]byte(text)); err != nil {
+					t.Fatal(err)
+				}
+				select {
+				case s := <-got:
+					if s != text {
+						t.Errorf("%q, want %q", s, text)
+					}
+				case <-time.After(20 * time.Second):
+					t.Fatal("what has come is never read")
+				}
+			}
+		})
+	}
+}
+
+// A deadline that is set while a Read waits ends it.
+func TestGatherDeadline(t *testing.T) {
+	c, there := gatherPair(t)
+	if !c.start() && runtime.GOOS == "linux" {
+		t.Error("reads do not gather")
+	}
 	for _, wait := range []time.Duration{gatherFor / 4, gatherFor, 30 * gatherFor} {
 		time.AfterFunc(wait, func() { _ = c.SetDeadline(time.Now()) })
 		if n, err := c.Read(make([]byte, 10)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
