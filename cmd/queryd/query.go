@@ -13,6 +13,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
@@ -213,9 +214,10 @@ func (q *queryCmd) here(ctx context.Context, f *flags, stderr io.Writer) (client
 	if err != nil {
 		return nil, nil, fmt.Errorf("open warehouse %s: %w", location, err)
 	}
-	engine := query.New(iceberg.NewCatalog(store), store, query.Options{})
+	const patience = 30 * 24 * time.Hour // the reader may be a pager, and who asks can end it
+	engine := query.New(iceberg.NewCatalog(store), store, query.Options{Timeout: patience})
 	f.Quiet = true // the log of a server is for operators; only what failed is of use here
-	server := rest.New(engine, rest.Options{Log: f.Logger(stderr), Parquet: restio.Parquet})
+	server := rest.New(engine, rest.Options{Log: f.Logger(stderr), Parquet: restio.Parquet, WriteTimeout: patience})
 	ctx, cancel := context.WithCancel(ctx)
 	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 	served := make(chan struct{})
