@@ -14,6 +14,7 @@ import (
 
 	"frostline/coltype"
 	"frostline/iceberg"
+	"frostline/internal/pgtest"
 	"frostline/query"
 	"frostline/query/querytest"
 	"frostline/rest"
@@ -62,7 +63,7 @@ func TestClients(t *testing.T) {
 				command[0] = os.Getenv("FROSTLINE_PYTHON")
 			}
 			if _, err := exec.LookPath(command[0]); err != nil {
-				t.Skipf("%s is not here: the example in %s was not run", command[0], language)
+				pgtest.Missing(t, command[0]+", for the example in "+language)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
