@@ -291,3 +291,28 @@ func TestPlainTable(t *testing.T) {
 		t.Errorf("before\n%+v\nafter\n%+v", d, after)
 	}
 }
+
+// ATTACH builds the index of an EXCLUDE constraint and of a temporal key, whatever is there: a plan makes no second one.
+func TestAttachLeavesExclusionsToTheServer(t *testing.T) {
+	db, pg := start(t)
+	if db.version < 170000 {
+		t.Skip("EXCLUDE on partitioned tables came with PostgreSQL 17")
+	}
+	key, want := "", "tx_2024_01_d_span_excl"
+	if db.version >= 180000 {
+		key, want = ", PRIMARY KEY (d, span WITHOUT OVERLAPS)", "tx_2024_01_d_span_excl tx_2024_01_pkey"
+	}
+	pg.Exec(t, `CREATE EXTENSION btree_gist; CREATE TABLE tx (d date, span int4range, CONSTRAINT apart EXCLUDE USING btree (d WITH =, span WITH =)`+key+`) PARTITION BY RANGE (d);
+		CREATE TABLE tx_2024_01 PARTITION OF tx FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+		ALTER TABLE tx_2024_01 ADD CONSTRAINT own EXCLUDE USING gist (span WITH &&) WHERE (d < '2024-01-05')`)
+	leaf := Name{"public", "tx_2024_01"}
+	d := bundle(t, db, leaf)
+	pg.Exec(t, `DROP TABLE tx_2024_01; CREATE TABLE staging (d date, span int4range); INSERT INTO staging VALUES ('2024-01-05', '[1,3)'), ('2024-01-05', '[3,4)')`)
+	runLoud(t, pg.DSN, plan(t, db, AttachOptions{Staging: Name{"public", "staging"}, Final: leaf, Parent: Name{"public", "tx"}, Bound: d.Bound, Definition: d}))
+	if got := pg.One(t, `SELECT string_agg(c.relname, ' ' ORDER BY c.relname) FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = 'tx_2024_01'::regclass`); got != "own "+want {
+		t.Errorf("indexes %s, want own %s", got, want)
+	}
+	if left := plan(t, db, AttachOptions{Staging: leaf, Final: leaf, Parent: Name{"public", "tx"}, Bound: d.Bound, Definition: d}); len(left) > 1 {
+		t.Errorf("left to do: %s", names(left))
+	}
+}

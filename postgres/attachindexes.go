@@ -61,12 +61,18 @@ func (x DefIndex) carries(y DefIndex) bool {
 	return (x.ConstraintType == "p" || x.ConstraintType == "u") && y.ConstraintType == "" && y.Unique && x.Body == y.Body
 }
 
+// byDefinition says that only its constraint's definition makes x: EXCLUDE, and the temporal keys of 18.
+func (x DefIndex) byDefinition() bool {
+	return x.ConstraintType == "x" || x.ConstraintType != "" && !strings.HasPrefix(x.Body, "USING btree ")
+}
+
 // buildIndexes makes every index of the parent that the table lacks, since ATTACH would build it under its lock, then the
-// leaf's own.
+// leaf's own. ATTACH takes no index for a constraint that is made by definition (CompareIndexInfo of src/backend/catalog/index.c):
+// it builds another one, and fails on a second primary key.
 func (a *attachment) buildIndexes(ctx context.Context, db *DB) error {
 	var want []DefIndex
 	if a.parent != nil {
-		want = append(want, a.parent.Indexes...)
+		want = slices.DeleteFunc(slices.Clone(a.parent.Indexes), DefIndex.byDefinition)
 		for i := range want {
 			want[i].Name = "" // the archived leaf's name for it, or a new one
 			want[i].Constraint = ""
@@ -124,8 +130,7 @@ func (a *attachment) buildIndexes(ctx context.Context, db *DB) error {
 func (a *attachment) createIndex(x DefIndex, name string, ready bool) []string {
 	table := a.table.String()
 	constraint := "ALTER TABLE " + table + " ADD CONSTRAINT " + Quote(name) + " "
-	// Exclusion constraints, and the temporal keys of 18, are made by their definition; the others take a ready index.
-	if x.ConstraintType == "x" || x.ConstraintType != "" && !strings.HasPrefix(x.Body, "USING btree ") {
+	if x.byDefinition() {
 		return []string{constraint + x.ConstraintDef}
 	}
 	unique := ""

@@ -152,17 +152,15 @@ BEGIN
     -- Every index of the parent that staging has no equal of; a constraint's index gets its constraint. One index serves one of
     -- the parent's, and constraints choose first. Each is one transaction: none is left without its constraint.
     FOR v_item IN
-        SELECT i.indexrelid, c.relname, i.indisunique, i.indisexclusion, k.conname, k.contype, k.oid AS conoid, k.condeferrable, k.condeferred
+        SELECT i.indexrelid, c.relname, i.indisunique, i.indisexclusion, k.conname, k.contype, k.condeferrable, k.condeferred
           FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
           LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
          WHERE i.indrelid = v_target::regclass AND i.indisvalid
          ORDER BY k.contype IS NULL, c.relname
     LOOP
         v_index := 'frostline_' || left(encode(sha256(convert_to(p_staging_schema || '.' || p_staging_table || '.' || v_item.relname, 'UTF8')), 'hex'), 16);
-        IF v_item.indisexclusion THEN -- EXCLUDE, and from PostgreSQL 18 WITHOUT OVERLAPS: the index comes with its constraint only
-            IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = v_staging::regclass AND pg_get_constraintdef(oid) = pg_get_constraintdef(v_item.conoid)) THEN
-                EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', v_staging, v_index, pg_get_constraintdef(v_item.conoid));
-            END IF;
+        IF v_item.indisexclusion THEN -- EXCLUDE, and from PostgreSQL 18 WITHOUT OVERLAPS: ATTACH builds its own, whatever is there
+            RAISE NOTICE 'attach: ATTACH itself will build the index of constraint %, which takes longer the larger staging is', quote_ident(v_item.conname);
             CONTINUE;
         END IF;
         v_prefix := format('CREATE %sINDEX %I ON ONLY %s USING ', CASE WHEN v_item.indisunique THEN 'UNIQUE ' ELSE '' END, v_item.relname, v_target);
