@@ -6,7 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	fsql "frostline/sql"
 )
@@ -14,14 +17,16 @@ import (
 const (
 	copyUnlogged = "psql \\copy FROM binary, unlogged"
 	copyLogged   = "psql \\copy FROM binary, logged"
+	bothWays     = "two psql, \\copy in, then out"
 )
 
 // archiveForRestore archives the partition to a folder and to S3, keeps its COPY stream in a file, and drops it.
-func (b *bench) archiveForRestore() (s3 string, stop func(), err error) {
+func (b *bench) archiveForRestore(psql string) (s3 string, stop func(), err error) {
 	if err := b.sql("prepare the table",
 		"ALTER TABLE public.lineitem ADD PRIMARY KEY (l_orderkey, l_linenumber)",
 		"CREATE INDEX ON public.lineitem (l_shipdate)",
 		"CREATE UNLOGGED TABLE public.loaded (LIKE public.lineitem)",
+		"CREATE UNLOGGED TABLE public.both_ways (LIKE public.lineitem)",
 		"CREATE TABLE public.loaded_logged (LIKE public.lineitem)",
 		"CREATE TABLE public.live (LIKE public.lineitem, PRIMARY KEY (l_orderkey, l_linenumber))",
 		fsql.Install("public"),
@@ -29,6 +34,9 @@ func (b *bench) archiveForRestore() (s3 string, stop func(), err error) {
 		return "", nil, err
 	}
 	if err := b.dump(); err != nil {
+		return "", nil, err
+	}
+	if err := b.dumpHalves(psql); err != nil {
 		return "", nil, err
 	}
 	b.warehouse = b.location("warehouse")
@@ -69,7 +77,7 @@ func (b *bench) restoreRounds() error {
 	if psql == "" {
 		return errors.New("psql is not installed: it is the peer of a restore")
 	}
-	s3, stop, err := b.archiveForRestore()
+	s3, stop, err := b.archiveForRestore(psql)
 	if err != nil {
 		return err
 	}
@@ -113,6 +121,7 @@ func (b *bench) restoreRounds() error {
 	logged := &side{name: "copy_logged", what: copyLogged, run: copied("loaded_logged"), after: empty("loaded_logged")}
 	sides := []*side{
 		unlogged,
+		{name: "both_ways", what: bothWays, peer: unlogged, run: func(int) (process, error) { return b.bothWays(psql) }, after: empty("both_ways")},
 		{name: "restore", what: "restore --unlogged", peer: unlogged, run: restored(b.warehouse, "--target-table", "staging", "--unlogged"), after: drop("staging")},
 		{name: "restore_s3", what: "restore --unlogged from S3 (versitygw on this machine)", peer: unlogged, run: restored(s3, "--target-table", "staging", "--unlogged"), after: drop("staging")},
 		{name: "load", what: "restore load --unlogged, the same Parquet files", peer: unlogged, run: loaded("--method", "copy"), after: drop("staging")},
@@ -146,12 +155,70 @@ func (b *bench) reportRestore(sides []*side) {
 		if s.name != "restore" {
 			continue
 		}
+		if i := slices.IndexFunc(sides, func(s *side) bool { return s.name == "both_ways" }); i >= 0 {
+			r.add("restore_both_ways", s.what, bothWays, "s", s.seconds(), sides[i].seconds())
+		}
 		r.add("restore_load", "  of restore: load", s.peer.what, "s", s.of(func(p process) float64 { return p.step("load") }), s.peer.seconds())
 		r.add("restore_verify", "  of restore: verify", s.peer.what, "s", s.of(func(p process) float64 { return p.step("verify") }), s.peer.seconds())
 		r.add("restore_cpu", "  CPU time, the server's included", s.peer.what, "s", s.of(whole), s.peer.of(whole))
 		r.add("restore_cpu_own", "  CPU time of the process", "", "s", s.of(func(p process) float64 { return p.cpu }), 0)
 	}
 	r.addMemory(sides)
+}
+
+// dumpHalves writes each half of the partition's pages to a file, for COPY FROM.
+func (b *bench) dumpHalves(psql string) error {
+	conds, err := b.halves("lineitem_0")
+	if err != nil {
+		return err
+	}
+	for i, cond := range conds {
+		if _, err := b.inPsql(psql, fmt.Sprintf("\\copy (SELECT * FROM public.lineitem_0 WHERE %s) TO '%s%d' (FORMAT binary)", cond, b.dumpFile(), i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// halves are conditions on ctid for the first and the second half of a table's pages.
+func (b *bench) halves(table string) ([2]string, error) {
+	rows, err := b.db.QueryText(b.ctx, "measure "+table, "SELECT pg_relation_size('public."+table+"') / current_setting('block_size')::int8 / 2")
+	if err != nil {
+		return [2]string{}, err
+	}
+	return [2]string{"ctid < '(" + *rows[0][0] + ",0)'", "ctid >= '(" + *rows[0][0] + ",0)'"}, nil
+}
+
+// bothWays is what the server alone takes to load the rows and to send them back: two psql at once, which do nothing with them.
+func (b *bench) bothWays(psql string) (p process, err error) {
+	both := func(command func(i int) string) error {
+		g := errgroup.Group{}
+		var half [2]process
+		for i := range half {
+			g.Go(func() (err error) {
+				half[i], err = b.inPsql(psql, command(i))
+				return err
+			})
+		}
+		err := g.Wait()
+		p.cpu += half[0].cpu + half[1].cpu
+		return err
+	}
+	p.seconds, err = timed(func() error {
+		if err := both(func(i int) string {
+			return fmt.Sprintf("\\copy public.both_ways FROM '%s%d' (FORMAT binary)", b.dumpFile(), i)
+		}); err != nil {
+			return err
+		}
+		conds, err := b.halves("both_ways")
+		if err != nil {
+			return err
+		}
+		return both(func(i int) string {
+			return "\\copy (SELECT * FROM ONLY public.both_ways WHERE " + conds[i] + ") TO '/dev/null' (FORMAT binary)"
+		})
+	})
+	return p, err
 }
 
 // inPsql runs commands of psql.
