@@ -70,6 +70,13 @@ func openDisk(dir string, most int64, root string) (*disk, error) {
 	if err := os.MkdirAll(abs, 0o700); err != nil {
 		return nil, err
 	}
+	// What stands in it is served as the archive's: a checksum finds what is damaged, not what somebody has put there.
+	switch info, err := os.Lstat(abs); {
+	case err != nil:
+		return nil, err
+	case !info.IsDir() || !trusted(info) || info.Mode().Perm()&0o002 != 0:
+		return nil, fmt.Errorf("folder %q is not this user's alone, others could put rows into it: remove it, or name another folder", abs)
+	}
 	probe, err := os.CreateTemp(abs, tempPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("folder %q cannot be written: %w", dir, err)

@@ -2,11 +2,13 @@ package cachestore
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -341,5 +343,36 @@ func TestKilled(t *testing.T) {
 		if f == stale {
 			t.Error("an unfinished file of a process that was killed two hours ago is there")
 		}
+	}
+}
+
+// A folder into which others can put files is refused: they would be served.
+func TestDiskFolderOfOthers(t *testing.T) {
+	for name, c := range map[string]struct {
+		make func(path string) error
+		ok   bool
+	}{
+		"own":            {func(path string) error { return os.Mkdir(path, 0o700) }, true},
+		"group may":      {func(path string) error { return errors.Join(os.Mkdir(path, 0o700), os.Chmod(path, 0o770)) }, true}, // as with a volume's fsGroup
+		"all may":        {func(path string) error { return errors.Join(os.Mkdir(path, 0o700), os.Chmod(path, 0o777)) }, false},
+		"a link":         {func(path string) error { return os.Symlink(t.TempDir(), path) }, false},
+		"another user's": {func(path string) error { return errors.Join(os.Mkdir(path, 0o700), os.Chown(path, 1, 1)) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "another user's" && os.Geteuid() != 0 {
+				t.Skip("only the superuser can give a folder away")
+			}
+			dir := t.TempDir()
+			if err := c.make(filepath.Join(dir, folderName)); err != nil {
+				t.Fatal(err)
+			}
+			d, err := openDisk(dir, leastDisk, "file:///warehouse")
+			if err == nil {
+				d.close()
+			}
+			if (err == nil) != c.ok || err != nil && !strings.Contains(err.Error(), "not this user's alone") {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }
