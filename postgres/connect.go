@@ -322,8 +322,13 @@ func (db *DB) QueryText(ctx context.Context, op, sql string, args ...any) ([][]*
 	if result.Err != nil {
 		return nil, wrap(op, result.Err)
 	}
-	rows := make([][]*string, len(result.Rows))
-	for i, r := range result.Rows {
+	return textRows(result.Rows), nil
+}
+
+// textRows are rows in the text format, nil for NULL.
+func textRows(values [][][]byte) [][]*string {
+	rows := make([][]*string, len(values))
+	for i, r := range values {
 		rows[i] = make([]*string, len(r))
 		for j, v := range r {
 			if v != nil {
@@ -332,7 +337,7 @@ func (db *DB) QueryText(ctx context.Context, op, sql string, args ...any) ([][]*
 			}
 		}
 	}
-	return rows, nil
+	return rows
 }
 
 // textArray is an array literal of quoted elements.

@@ -59,17 +59,7 @@ func (tx *Tx) Query(ctx context.Context, sql string) ([][]*string, error) {
 	if result.Err != nil {
 		return nil, wrap(tx.op, result.Err)
 	}
-	rows := make([][]*string, len(result.Rows))
-	for i, r := range result.Rows {
-		rows[i] = make([]*string, len(r))
-		for j, v := range r {
-			if v != nil {
-				s := string(v)
-				rows[i][j] = &s
-			}
-		}
-	}
-	return rows, nil
+	return textRows(result.Rows), nil
 }
 
 // CopyIn feeds COPY table (columns) FROM STDIN (FORMAT format); columns is a comma list of quoted names.

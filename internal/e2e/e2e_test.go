@@ -89,6 +89,21 @@ func (w *world) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// killed starts a command and kills it after that time, when it may have ended already.
+func (w *world) killed(after time.Duration, name string, args ...string) {
+	w.t.Helper()
+	cmd := w.command(name, args...)
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	time.Sleep(after)
+	_ = cmd.Process.Kill()
+	var exit *exec.ExitError
+	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		w.t.Fatal(err)
+	}
+}
+
 // run gives the JSON object that a command prints.
 func (w *world) run(name string, args ...string) map[string]any {
 	w.t.Helper()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -40,19 +39,9 @@ func TestKill(t *testing.T) {
 		for i := range 20 {
 			w := w.fresh(i)
 			w.run("archive", "--table", "k", "--partition-column", "at", "--partition-value", "2024-02")
-			cmd := w.command("archive", args...)
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
 			// One moment in each twentieth of a run, and some behind its end.
 			after := time.Duration((float64(i) + random.Float64()) / 20 * 1.2 * float64(whole))
-			time.Sleep(after)
-			cmd.Process.Kill()
-			err := cmd.Wait()
-			var exit *exec.ExitError
-			if err != nil && !errors.As(err, &exit) {
-				t.Fatal(err)
-			}
+			w.killed(after, "archive", args...)
 			outcome := w.visible("at=2024-01")
 			outcomes[outcome]++
 			if outcome == "torn" {

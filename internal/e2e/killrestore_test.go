@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -63,17 +61,8 @@ func killRestore(t *testing.T, w *world, workers string, attaches, migrations in
 		ends, resumed := map[string]int{}, 0
 		for i := range mode.kills {
 			w.db.Exec(t, mode.begin)
-			cmd := w.command("restore", args...)
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
 			after := time.Duration((float64(i) + random.Float64()) / float64(mode.kills) * 1.1 * float64(whole))
-			time.Sleep(after)
-			cmd.Process.Kill()
-			var exit *exec.ExitError
-			if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
-				t.Fatal(err)
-			}
+			w.killed(after, "restore", args...)
 			seen := w.db.One(t, `SELECT count(*) FROM k`)
 			ends[seen]++
 			if mode.name == "attach" && seen != "0" && seen != fmt.Sprint(rows) {

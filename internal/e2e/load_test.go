@@ -2,10 +2,8 @@ package e2e
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -129,17 +127,8 @@ func TestKillLoad(t *testing.T) {
 		const kills = 4
 		for i := range kills {
 			w.db.Exec(t, mode.begin)
-			cmd := w.command("restore", args...)
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
 			after := time.Duration((float64(i) + random.Float64()) / kills * float64(whole))
-			time.Sleep(after)
-			cmd.Process.Kill()
-			var exit *exec.ExitError
-			if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
-				t.Fatal(err)
-			}
+			w.killed(after, "restore", args...)
 			// The server may still be at the last statement of the process that is gone.
 			for deadline := time.Now().Add(10 * time.Second); w.db.One(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'frostline%'`) != "0"; time.Sleep(10 * time.Millisecond) {
 				if time.Now().After(deadline) {

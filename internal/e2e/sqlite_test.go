@@ -1,10 +1,8 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -105,17 +103,8 @@ func TestKillSQLite(t *testing.T) {
 	seen := 0
 	for i := range kills {
 		out := t.TempDir()
-		cmd := w.command("restore", args(out)...)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
 		after := time.Duration((float64(i) + random.Float64()) / kills * float64(whole))
-		time.Sleep(after)
-		cmd.Process.Kill()
-		var exit *exec.ExitError
-		if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
-			t.Fatal(err)
-		}
+		w.killed(after, "restore", args(out)...)
 		files, _ := filepath.Glob(out + "/*.sqlite")
 		for _, f := range files {
 			seen++
