@@ -26,7 +26,7 @@ nightly:
 	FROSTLINE_REQUIRE_PG=1 FROSTLINE_QUERIES=$(QUERIES) FROSTLINE_SEED=$(SEED) $(GO) test -count=1 -v -timeout 120m \
 		-run '^(TestDifferential|TestAgainstPostgreSQL|TestMutatedText|TestAlgebra)$$' ./rest ./predicate ./query
 	FROSTLINE_REQUIRE_PG=1 FROSTLINE_LONG=1 FROSTLINE_SOAK=5m $(GO) test -count=1 -v -p 1 -timeout 120m \
-		-run '^(TestSoak|TestGenerated|TestRandomFiles|TestMemory.*|TestLoadMemoryFlat|TestFirstRows|TestTotals|TestQueryIntoPager)$$' ./query ./rest ./cmd/queryd ./parquetio ./internal/e2e ./internal/tpch
+		-run '^(TestSoak|TestGenerated|TestRandomFiles|TestMemory.*|TestLoadMemoryFlat|TestFirstRows|TestTotals)$$' ./query ./rest ./parquetio ./internal/e2e ./internal/tpch
 
 MAJORS ?= 13 14 15 16 17 18
 
